@@ -1,0 +1,56 @@
+"""Queue in, destination out. What fails for now is hidden until its next attempt; the rest of the batch goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from ml_connector.bootstrap import courier, queue
+from ml_connector.errors import RetryLater, Undeliverable
+from ml_connector.events import Delivery
+
+logger = Logger()
+metrics = Metrics()
+processor = SqsFifoPartialProcessor(skip_group_on_error=True)
+processor.raise_on_entire_batch_failure = False
+
+
+def carry(record: SQSRecord) -> None:
+    """One message: delivered, skipped or parked. Raises RetryLater when it must come back."""
+    try:
+        delivery = Delivery.from_json(record.body)
+    except Undeliverable as error:
+        logger.error("unreadable message parked", extra={"message_id": record.message_id, "reason": error.reason})
+        metrics.add_metric("DeliveriesParked", MetricUnit.Count, 1)
+        return courier().reject(record.body, record.message_id, error.reason)
+    logger.append_keys(
+        connection=delivery.event.connection,
+        record=f"{delivery.event.module}/{delivery.event.record_id}",
+        event=delivery.event.name,
+        destination=delivery.destination,
+        delivery=delivery.id,
+        call=delivery.event.correlation_id,
+    )
+    try:
+        result = courier().carry(delivery, int(record.attributes.approximate_receive_count))
+    except RetryLater as later:
+        queue().postpone(record.receipt_handle, int(later.after or 1))
+        logger.warning("will be tried again", extra={"reason": later.reason, "seconds": later.after})
+        metrics.add_metric("DeliveriesRetried", MetricUnit.Count, 1)
+        raise
+    log = logger.error if result.outcome == "parked" else logger.info
+    log(result.outcome, extra={"reason": result.reason} if result.reason else {})
+    metrics.add_metric(f"Deliveries{result.outcome.capitalize()}", MetricUnit.Count, 1)
+    return None
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> PartialItemFailureResponse:
+    """Lambda entry point: an SQS FIFO batch in, the messages that must come back out."""
+    return process_partial_response(event, carry, processor, context)

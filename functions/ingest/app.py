@@ -1,0 +1,65 @@
+"""HTTP in, queue out: `POST /webhooks/{source}/{token}`."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from ml_connector.bootstrap import intake
+from ml_connector.errors import InboundRejected, NotQueued
+from ml_connector.sources import Inbound
+
+logger = Logger()
+metrics = Metrics()
+
+
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """202 once every delivery is queued; one plain 4xx for a bad call; 503 if the queue did not take it all."""
+    correlation_id = event["requestContext"]["requestId"]
+    try:
+        accepted = intake().receive(_inbound(event), correlation_id)
+    except InboundRejected as refusal:
+        logger.warning("rejected", extra={"reason": refusal.reason, "detail": str(refusal), "call": correlation_id})
+        metrics.add_metric("WebhooksRejected", MetricUnit.Count, 1)
+        return _answer(refusal.status, "rejected")
+    except NotQueued as failure:
+        logger.error("not queued", extra={"reason": str(failure), "call": correlation_id})
+        metrics.add_metric("WebhooksNotQueued", MetricUnit.Count, 1)
+        return _answer(503, "try again")
+    logger.info(
+        "accepted",
+        extra={
+            "connection": accepted.event.connection,
+            "event": accepted.event.name,
+            "record": accepted.event.record_id,
+            "deliveries": [delivery.id for delivery in accepted.deliveries],
+            "call": correlation_id,
+        },
+    )
+    metrics.add_metric("EventsAccepted", MetricUnit.Count, 1)
+    metrics.add_metric("DeliveriesQueued", MetricUnit.Count, len(accepted.deliveries))
+    return _answer(202, "accepted")
+
+
+def _inbound(event: dict[str, Any]) -> Inbound:
+    path = event.get("pathParameters") or {}
+    body = event.get("body") or ""
+    return Inbound(
+        source=path.get("source", ""),
+        token=path.get("token", ""),
+        query=event.get("rawQueryString", ""),
+        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
+        body=base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass"),
+    )
+
+
+def _answer(status: int, message: str) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json"},
+        "body": f'{{"message":"{message}"}}',
+    }

@@ -1,0 +1,75 @@
+"""The audit trail: append-only, one item of at most 1 kB per attempt (design 7).
+
+pk  <connection>#<module>#<record id>   sk  <time>#<delivery>#<attempt>
+index `time`      time_pk  <connection>#<day>       at
+index `state`     state_pk <connection>#<outcome>   at    (only what needs a person or is under way)
+index `external`  external_id                       at
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ml_connector.aws import items
+from ml_connector.ports import AuditEntry
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_SETTLED = ("delivered", "accepted", "skipped")
+_FIELDS = tuple(field.name for field in fields(AuditEntry) if field.name != "extra")
+MAX_REASON = 300
+
+
+class AuditTable:
+    """Writes entries; `mlc audit` reads them back."""
+
+    def __init__(self, client: DynamoDBClient, table: str, retention: timedelta) -> None:
+        self._client = client
+        self._table = table
+        self._retention = retention
+
+    def append(self, entry: AuditEntry) -> None:
+        item: dict[str, Any] = {name: getattr(entry, name) for name in _FIELDS}
+        item["reason"] = entry.reason[:MAX_REASON]
+        item["pk"] = f"{entry.connection}#{entry.module}#{entry.record_id}"
+        item["sk"] = f"{entry.at}#{entry.delivery}#{entry.attempt}"
+        item["time_pk"] = f"{entry.connection}#{entry.at[:10]}"
+        if entry.outcome not in _SETTLED:
+            item["state_pk"] = f"{entry.connection}#{entry.outcome}"
+        item["expires_at"] = int((datetime.fromisoformat(entry.at) + self._retention).timestamp())
+        self._client.put_item(TableName=self._table, Item=items.dump(item))
+
+    def of_record(self, connection: str, module: str, record_id: str) -> Iterator[AuditEntry]:
+        """Oldest first."""
+        return self._query("pk", f"{connection}#{module}#{record_id}")
+
+    def of_day(self, connection: str, day: str) -> Iterator[AuditEntry]:
+        """Of a UTC day `YYYY-MM-DD`, newest first."""
+        return self._query("time_pk", f"{connection}#{day}", index="time", newest_first=True)
+
+    def of_external_id(self, external_id: str) -> Iterator[AuditEntry]:
+        """From a Teams message id or a monday item id back to the Zoho record, oldest first."""
+        return self._query("external_id", external_id, index="external")
+
+    def in_state(self, connection: str, outcome: str) -> Iterator[AuditEntry]:
+        return self._query("state_pk", f"{connection}#{outcome}", index="state", newest_first=True)
+
+    def _query(
+        self, key: str, value: str, *, index: str | None = None, newest_first: bool = False
+    ) -> Iterator[AuditEntry]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="#key = :value",
+            ExpressionAttributeNames={"#key": key},
+            ExpressionAttributeValues={":value": {"S": value}},
+            ScanIndexForward=not newest_first,
+            **({"IndexName": index} if index else {}),  # type: ignore[arg-type]
+        )
+        for page in pages:
+            for row in map(items.load, page["Items"]):
+                # Empty texts and zeros were left out of the item; the dataclass has them as defaults.
+                yield AuditEntry(**{"number": "", **{name: row[name] for name in _FIELDS if name in row}})

@@ -1,0 +1,45 @@
+"""The one place where AWS clients are built."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+
+# One retry by botocore beyond the first try, short time-outs: the queue is the patient one, not the function.
+_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+@cache
+def _session() -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+def _client(service: str) -> Any:
+    # botocore rather than boto3: the same clients, without the import of boto3's resource layer at a cold start.
+    return _session().create_client(service, config=_CONFIG)
+
+
+@cache
+def dynamodb() -> DynamoDBClient:
+    client: DynamoDBClient = _client("dynamodb")
+    return client
+
+
+@cache
+def sqs() -> SQSClient:
+    client: SQSClient = _client("sqs")
+    return client
+
+
+@cache
+def secretsmanager() -> SecretsManagerClient:
+    client: SecretsManagerClient = _client("secretsmanager")
+    return client

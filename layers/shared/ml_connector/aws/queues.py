@@ -1,0 +1,88 @@
+"""The two queues. A message group is a record at its destination: order within it, no waiting across it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ml_connector.errors import NotQueued
+from ml_connector.events import Delivery
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+MAX_BATCH = 10
+MAX_BYTES = 1024 * 1024 - 4096
+"""SQS takes 1 MiB per message and per batch; the rest is left for its own bookkeeping."""
+
+
+class DeliveriesQueue:
+    """Sends deliveries, and hides a message until its next attempt."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, deliveries: Sequence[Delivery]) -> None:
+        """Raises NotQueued unless SQS took them all; what it refused is sent once more first."""
+        for batch in _batches(deliveries):
+            refused = self._send(batch)
+            if refused and (refused := self._send(refused)):
+                raise NotQueued(f"SQS refused {len(refused)} of {len(batch)} messages")
+
+    def _send(self, batch: list[SendMessageBatchRequestEntryTypeDef]) -> list[SendMessageBatchRequestEntryTypeDef]:
+        """What was refused."""
+        answer = self._client.send_message_batch(QueueUrl=self._url, Entries=batch)
+        taken = {entry["Id"] for entry in answer.get("Successful", [])}
+        return [entry for entry in batch if entry["Id"] not in taken]
+
+    def postpone(self, receipt_handle: str, seconds: int) -> None:
+        self._client.change_message_visibility(
+            QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+        )
+
+
+class ParkedDeliveries:
+    """Keeps what a person must look at, with its reason."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def park(self, body: str, *, group: str, key: str, reason: str) -> None:
+        if len(body.encode()) > MAX_BYTES:
+            body = json.dumps({"v": 0, "note": "too large to keep", "start": body[:100_000]})
+        self._client.send_message(
+            QueueUrl=self._url,
+            MessageBody=body,
+            MessageGroupId=group,
+            MessageDeduplicationId=hashlib.sha256(f"{key}#{reason}".encode()).hexdigest(),
+            MessageAttributes={"reason": {"DataType": "String", "StringValue": reason[:1000] or "unknown"}},
+        )
+
+
+def _batches(deliveries: Sequence[Delivery]) -> Iterator[list[SendMessageBatchRequestEntryTypeDef]]:
+    """Groups of at most ten messages and 1 MiB. A record that would not fit alone travels as a thin event."""
+    batch: list[SendMessageBatchRequestEntryTypeDef] = []
+    size = 0
+    for index, delivery in enumerate(deliveries):
+        body = delivery.to_json()
+        if len(body) > MAX_BYTES:
+            body = delivery.thin().to_json()
+        if len(batch) == MAX_BATCH or (batch and size + len(body) > MAX_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(
+            {
+                "Id": str(index),
+                "MessageBody": body,
+                "MessageGroupId": delivery.group,
+                "MessageDeduplicationId": delivery.id,
+            }
+        )
+        size += len(body)
+    if batch:
+        yield batch

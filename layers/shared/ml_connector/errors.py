@@ -1,0 +1,68 @@
+"""Errors, named by what to do next.
+
+    ConnectorError
+    ├── InboundRejected(status)   answer one plain 4xx; the log says why, the caller learns nothing
+    ├── NotQueued                 answer 503; the caller repeats it
+    ├── RetryLater(after)         the message comes back after that many seconds or a longer back-off
+    │   └── Unknown               it may have happened: settled by looking, at the next attempt
+    ├── Undeliverable(reason)     park it with its reason, acknowledge, alarm
+    │   ├── NeedsAttention        the vendor refuses our credentials: a person must connect again
+    │   └── Gone                  what we meant to change is no longer there
+    └── ConfigError               refused when the configuration is applied; the old one stays in force
+
+Adapters map every answer of their vendor onto these. No message carries a secret or a webhook's address.
+"""
+
+from __future__ import annotations
+
+
+class ConnectorError(Exception):
+    """Something went wrong that we have a name for."""
+
+
+class InboundRejected(ConnectorError):
+    """An inbound call is refused. `status` is the 4xx answer, `reason` a short code for log and metric."""
+
+    def __init__(self, status: int, reason: str, detail: str = "") -> None:
+        super().__init__(detail or reason)
+        self.status = status
+        self.reason = reason
+
+
+class NotQueued(ConnectorError):
+    """The queue did not take every delivery of an event: nothing may be acknowledged."""
+
+
+class RetryLater(ConnectorError):
+    """The vendor is busy or out of reach and nothing happened. `after`: seconds it asked us to wait, if it did."""
+
+    def __init__(self, reason: str, after: float | None = None, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.after = after
+        self.status = status
+
+
+class Unknown(RetryLater):
+    """The call was sent and no readable answer came: its effect may or may not have happened."""
+
+
+class Undeliverable(ConnectorError):
+    """Repeating cannot help without a person. `reason` says what happened and what to do next."""
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class NeedsAttention(Undeliverable):
+    """The vendor refuses our credentials: a person must connect again."""
+
+
+class Gone(Undeliverable):
+    """What we meant to change (a message, an item, a subscription) is no longer there."""
+
+
+class ConfigError(ConnectorError):
+    """A connection's configuration is wrong. The message names the key and the way out."""

@@ -1,0 +1,137 @@
+"""The language of the product: what happened to which record, and where it must go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ml_connector.errors import Undeliverable
+
+SCHEMA = 1
+Payload = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The state of a record: when Zoho last modified it (UTC, second resolution, "" if unknown) and a fingerprint.
+
+    The time orders versions; the fingerprint tells two changes within one second apart, and takes the place of
+    the time where a payload carries none (contracts: zoho-books 1.6).
+    """
+
+    at: str
+    fingerprint: str
+
+    def __str__(self) -> str:
+        return f"{self.at}~{self.fingerprint}"
+
+    @classmethod
+    def parse(cls, text: str) -> Version:
+        at, _, fingerprint = text.partition("~")
+        return cls(at, fingerprint)
+
+    def older_than(self, other: Version) -> bool:
+        """True if both times are known and this one is earlier."""
+        return bool(self.at and other.at) and self.at < other.at
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened to a record. `payload` is Zoho's record as sent; None means "fetch it" (a thin event)."""
+
+    connection: str
+    module: str
+    record_id: str
+    action: str
+    version: Version
+    origin: str
+    received_at: str
+    correlation_id: str
+    payload: Payload | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.module}.{self.action}"
+
+    @property
+    def record_key(self) -> str:
+        return f"{self.connection}#{self.module}#{self.record_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event for one destination: the unit of queueing, retry, idempotency and audit."""
+
+    event: Event
+    destination: str
+
+    @property
+    def key(self) -> str:
+        event = self.event
+        return f"{event.record_key}#{event.name}#{event.version}#{self.destination}"
+
+    @property
+    def id(self) -> str:
+        """A short name of the key for queues and logs: 32 hex digits."""
+        return _digest(self.key)
+
+    @property
+    def group(self) -> str:
+        """What must stay in order: the record at its destination."""
+        return _digest(f"{self.event.record_key}#{self.destination}")
+
+    def thin(self) -> Delivery:
+        """The same delivery without its payload, for records that pass the queue's message limit."""
+        return replace(self, event=replace(self.event, payload=None))
+
+    def to_json(self) -> str:
+        event = self.event
+        return json.dumps(
+            {
+                "v": SCHEMA,
+                "destination": self.destination,
+                "connection": event.connection,
+                "module": event.module,
+                "record": event.record_id,
+                "action": event.action,
+                "version": str(event.version),
+                "origin": event.origin,
+                "received_at": event.received_at,
+                "correlation_id": event.correlation_id,
+                "payload": event.payload,
+            },
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Delivery:
+        """Raises Undeliverable for a message that this version of the code cannot read."""
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise Undeliverable("the queue message is not JSON") from error
+        schema = data.get("v") if isinstance(data, dict) else None
+        if schema != SCHEMA:
+            raise Undeliverable(f"the queue message has schema {schema!r}; this release reads schema {SCHEMA}")
+        try:
+            event = Event(
+                connection=data["connection"],
+                module=data["module"],
+                record_id=data["record"],
+                action=data["action"],
+                version=Version.parse(data["version"]),
+                origin=data["origin"],
+                received_at=data["received_at"],
+                correlation_id=data["correlation_id"],
+                payload=data["payload"],
+            )
+            return cls(event, data["destination"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise Undeliverable(f"the queue message lacks {error}") from error
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

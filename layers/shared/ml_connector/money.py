@@ -1,0 +1,22 @@
+"""Amounts for people: ISO 4217 decimals, digits in groups, the currency's code always beside them."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+_ZERO = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_THREE = "BHD IQD JOD KWD LYD OMR TND"
+_DECIMALS = dict.fromkeys(_ZERO.split(), 0) | dict.fromkeys(_THREE.split(), 3) | {"CLF": 4, "UYW": 4}
+
+
+def decimals(currency: str) -> int:
+    return _DECIMALS.get(currency, 2)
+
+
+def rounded(amount: Decimal, currency: str) -> Decimal:
+    return amount.quantize(Decimal(1).scaleb(-decimals(currency)), ROUND_HALF_UP)
+
+
+def shown(amount: Decimal | None, currency: str) -> str:
+    """`1,284.50 EUR`; "" for no amount."""
+    return "" if amount is None else f"{rounded(amount, currency):,f} {currency}".rstrip()

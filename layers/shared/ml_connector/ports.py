@@ -1,0 +1,207 @@
+"""What the use cases need from the world. Adapters are in aws/, vendors/ and destinations/; tests have their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from ml_connector.connections import Connection, Endpoint
+from ml_connector.events import Delivery, Event, Version
+from ml_connector.records import Record
+
+
+class Clock(Protocol):
+    def __call__(self) -> datetime:
+        """Now, in UTC."""
+        ...
+
+
+# --- destinations ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One exact call to a vendor, ready to be stored, shown and repeated byte for byte. It holds no credentials.
+
+    `operation` is `create` or `update`; only a create can leave a second item or message behind.
+    """
+
+    operation: str
+    method: str
+    url: str
+    body: Mapping[str, Any]
+    idempotency_key: str = ""
+    about: str = ""
+    """What people call it, e.g. `Invoice INV-000412`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the destination answered. `outcome` is `created`, `updated` or `accepted` (no proof of the effect)."""
+
+    outcome: str
+    external_id: str = ""
+    thread_id: str = ""
+    link: str = ""
+    status: int = 0
+    request_id: str = ""
+    replayed: bool = False
+    """The vendor repeated its first answer: the item holds the first attempt's values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What we remember of one record at one destination: a row of the delivery table.
+
+    States: `new` (no row yet), `sending` (claimed; a call may be under way), `done`, `waiting` (to be tried again),
+    `unknown` (may have happened), `parked`. `rev` counts writes: every write names the one it has read.
+    """
+
+    state: str = "new"
+    version: Version | None = None
+    """The newest version applied at the destination."""
+    pending: Version | None = None
+    external_id: str = ""
+    thread_id: str = ""
+    link: str = ""
+    generation: int = 0
+    request: Request | None = None
+    """The exact request of the attempt under way."""
+    attempts: int = 0
+    first_attempt_at: str = ""
+    looked_at: str = ""
+    """When an unanswered create was looked for and not found; a second look follows, because indexes lag."""
+    lease_until: str = ""
+    rev: int = 0
+
+
+class Destination(Protocol):
+    """A place that events go to. One module per kind in destinations/."""
+
+    def plan(self, event: Event, record: Record, memory: Memory) -> Request:
+        """The request that brings the destination to this state of the record. Pure: no call is made."""
+        ...
+
+    def send(self, request: Request) -> Receipt:
+        """Makes the call. Raises RetryLater, Unknown or Undeliverable."""
+        ...
+
+    def settle(self, request: Request, memory: Memory) -> Receipt | None:
+        """Looks whether an unanswered create happened: its receipt, or None if no trace of it is found.
+
+        Raises RetryLater when it is too early to tell and CannotTell when the destination cannot be asked.
+        """
+        ...
+
+
+class CannotTell(Exception):
+    """The destination offers no way to find out whether a call happened."""
+
+
+class Destinations(Protocol):
+    def destination(self, connection: Connection, name: str) -> Destination:
+        """Raises Undeliverable if the connection has no destination of that name."""
+        ...
+
+
+# --- state -----------------------------------------------------------------------------------------------------
+
+
+class Connections(Protocol):
+    def connection(self, name: str) -> Connection | None: ...
+
+    def endpoint(self, token_hash: str) -> Endpoint | None: ...
+
+
+class WebhookSecrets(Protocol):
+    def secrets(self, endpoint: Endpoint, *, fresh: bool = False) -> Sequence[str]:
+        """The one or two live secrets of an endpoint. `fresh` looks again if what is cached is not quite new."""
+        ...
+
+
+class Queue(Protocol):
+    def send(self, deliveries: Sequence[Delivery]) -> None:
+        """Raises NotQueued unless every delivery was taken."""
+        ...
+
+
+class ParkedQueue(Protocol):
+    def park(self, body: str, *, group: str, key: str, reason: str) -> None: ...
+
+
+class Conflict(Exception):
+    """The row has changed since it was read."""
+
+
+class Deliveries(Protocol):
+    """The delivery table. Every write is conditional on `memory.rev` and raises Conflict otherwise."""
+
+    def read(self, record_key: str, destination: str) -> Memory: ...
+
+    def write(self, record_key: str, destination: str, memory: Memory) -> Memory:
+        """Stores `memory` over its own `rev`; gives it back with the next one."""
+        ...
+
+    def of_record(self, record_key: str) -> Mapping[str, Memory]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One line of the trail. `outcome`: delivered, accepted, skipped, retry, unknown, parked."""
+
+    at: str
+    connection: str
+    module: str
+    record_id: str
+    number: str
+    event: str
+    version: str
+    origin: str
+    destination: str
+    outcome: str
+    attempt: int
+    correlation_id: str
+    operation: str = ""
+    external_id: str = ""
+    link: str = ""
+    status: int = 0
+    request_id: str = ""
+    duration_ms: int = 0
+    reason: str = ""
+    delivery: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+class AuditTrail(Protocol):
+    def append(self, entry: AuditEntry) -> None: ...
+
+
+# --- vendors ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new access token and its lifetime in seconds."""
+
+    access_token: str
+    lifetime: int
+
+
+class AccessTokens(Protocol):
+    def access_token(self, connection: str, kind: str, *, rejected: str = "") -> str:
+        """A live token of `kind` (`zoho`, `microsoft.bot`, `microsoft.graph`); another one than `rejected`."""
+        ...
+
+
+class Books(Protocol):
+    """Zoho Books of one connection."""
+
+    def fetch(self, connection: Connection, module: str, record_id: str) -> Mapping[str, Any]:
+        """The full record. Raises RetryLater or Undeliverable."""
+        ...
+
+    def changed_since(self, connection: Connection, module: str, since: str) -> Iterable[Mapping[str, Any]]:
+        """List rows modified at or after `since` (UTC), newest first where Zoho keeps that promise."""
+        ...

@@ -1,0 +1,156 @@
+"""Zoho: tokens of the accounts servers and reads of Books v3 (contracts: zoho-books 4, 6, 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ml_connector.connections import Connection
+from ml_connector.errors import NeedsAttention, RetryLater, Undeliverable
+from ml_connector.modules import MODULES
+from ml_connector.ports import AccessTokens, Issued
+from ml_connector.records import timestamp
+from ml_connector.regions import REGIONS
+from ml_connector.vendors.http import Answer, Http
+
+PAGE = 200
+MAX_PAGES = 50
+"""10,000 rows of one module in one run; the next run goes on from there."""
+
+# `Access Denied` is Zoho's answer to more than 10 tokens in 10 minutes (4.5, 4.6).
+_TOO_MANY_TOKENS = "access denied"
+_TOKEN_FAULTS = {
+    "invalid_code": "Zoho does not know this refresh token any more (revoked, or pushed out by newer ones)",
+    "invalid_grant": "Zoho does not accept this refresh token any more",
+    "invalid_client": "Zoho does not know this client in this data centre: wrong region or client id",
+    "invalid_client_secret": "Zoho does not accept the client secret",
+    "invalid_redirect_uri": "the redirect URI is not the one registered with Zoho",
+}
+
+
+class ZohoAccounts:
+    """Issues access tokens."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def issue(self, credentials: Mapping[str, Any]) -> Issued:
+        """A new access token for the stored refresh token. Errors come as HTTP 200: only the body counts (4.5)."""
+        return self._token(
+            credentials["region"],
+            {
+                "grant_type": "refresh_token",
+                "client_id": credentials["client_id"],
+                "client_secret": credentials["client_secret"],
+                "refresh_token": credentials["refresh_token"],
+            },
+        )[0]
+
+    def exchange(
+        self, region: str, client_id: str, client_secret: str, code: str, redirect_uri: str
+    ) -> tuple[Issued, str]:
+        """Tokens for an authorization code: the access token and the refresh token."""
+        issued, data = self._token(
+            region,
+            {
+                "grant_type": "authorization_code",
+                "client_id": client_id,
+                "client_secret": client_secret,
+                "code": code,
+                **({"redirect_uri": redirect_uri} if redirect_uri else {}),
+            },
+        )
+        refresh_token = data.get("refresh_token")
+        if not refresh_token:
+            raise NeedsAttention("Zoho sent no refresh token; connect again and agree to offline access")
+        return issued, str(refresh_token)
+
+    def _token(self, region: str, form: Mapping[str, str]) -> tuple[Issued, Mapping[str, Any]]:
+        answer = self._http.call("POST", f"https://{REGIONS[region].accounts}/oauth/v2/token", form=form)
+        data = answer.json()
+        data = data if isinstance(data, dict) else {}
+        token, error = data.get("access_token"), str(data.get("error", ""))
+        if token:
+            return Issued(str(token), int(data.get("expires_in", 3600))), data
+        if error.lower() == _TOO_MANY_TOKENS:
+            raise RetryLater("Zoho gives no more tokens for a while (10 in 10 minutes)", 600)
+        if answer.status >= 500 or answer.status == 429 or not error:
+            raise RetryLater(f"Zoho's accounts server answered {answer.status}", answer.retry_after())
+        raise NeedsAttention(_TOKEN_FAULTS.get(error, f"Zoho refuses a token: {error[:60]}"))
+
+
+class ZohoBooks:
+    """Reads of Zoho Books. `organization_id` goes on every call; success is `code` 0, whatever the status (6.1)."""
+
+    def __init__(self, http: Http, tokens: AccessTokens) -> None:
+        self._http = http
+        self._tokens = tokens
+
+    def fetch(self, connection: Connection, module: str, record_id: str) -> Mapping[str, Any]:
+        shape = MODULES[module]
+        data = self._get(connection, f"{shape.path}/{record_id}", {})
+        for key in shape.keys:
+            if isinstance(data.get(key), dict):
+                return dict(data[key])
+        raise Undeliverable(f"Zoho's answer holds no {module}")
+
+    def changed_since(self, connection: Connection, module: str, since: str) -> Iterator[Mapping[str, Any]]:
+        """Rows modified at or after `since`. Zoho's order is checked, not trusted: a page out of order is read on."""
+        shape = MODULES[module]
+        for page in range(1, MAX_PAGES + 1):
+            data = self._get(
+                connection,
+                shape.path,
+                {"page": str(page), "per_page": str(PAGE), "sort_column": shape.sort, "sort_order": "D"},
+            )
+            rows: list[Any] = next((data[key] for key in shape.list_keys if isinstance(data.get(key), list)), [])
+            times = [timestamp(row.get("last_modified_time") or row.get("created_time")) for row in rows]
+            yield from (row for row, time in zip(rows, times, strict=True) if time >= since)
+            in_order = times == sorted(times, reverse=True) and shape.sort == "last_modified_time"
+            more = isinstance(data.get("page_context"), dict) and data["page_context"].get("has_more_page")
+            if not more or (in_order and times and times[-1] < since):
+                return
+
+    def _get(self, connection: Connection, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+        token = self._tokens.access_token(connection.name, "zoho")
+        answer = self._call(connection, path, query, token)
+        if answer.status == 401 and _code(answer) != 57:
+            token = self._tokens.access_token(connection.name, "zoho", rejected=token)
+            answer = self._call(connection, path, query, token)
+        return _checked(answer, path)
+
+    def _call(self, connection: Connection, path: str, query: Mapping[str, str], token: str) -> Answer:
+        return self._http.call(
+            "GET",
+            f"https://{REGIONS[connection.region].api}/books/v3/{path}",
+            headers={"Authorization": f"Zoho-oauthtoken {token}"},
+            query={**query, "organization_id": connection.organization_id},
+        )
+
+
+def _code(answer: Answer) -> int | None:
+    data = answer.json()
+    code = data.get("code") if isinstance(data, dict) else None
+    return code if isinstance(code, int) else None
+
+
+def _checked(answer: Answer, path: str) -> dict[str, Any]:
+    """Zoho's error table: `code` first, then the status (8)."""
+    data = answer.json()
+    code = _code(answer)
+    if code == 0 and isinstance(data, dict):
+        return data
+    said = str(data.get("message", ""))[:200] if isinstance(data, dict) else ""
+    where = f"Zoho Books, {path}"
+    if code == 45:
+        reset = answer.headers.get("x-rate-limit-reset", "")
+        raise RetryLater(f"{where}: the day's API quota is used up", float(reset) if reset.isdigit() else 3600, 429)
+    if code in (44, 1070) or answer.status == 429:
+        raise RetryLater(f"{where}: too many requests ({code})", answer.retry_after() or 60, 429)
+    if code == 1000 or answer.status >= 500 or (code is None and answer.status < 400):
+        raise RetryLater(f"{where}: Zoho answered {answer.status}", answer.retry_after(), answer.status)
+    if code == 57:
+        raise Undeliverable(f"{where}: the token lacks a scope or role; connect again with it. Zoho: {said}", 401)
+    if code == 1002:
+        raise Undeliverable(f"{where}: the record does not exist (any more)", answer.status)
+    raise Undeliverable(f"{where}: Zoho refuses it, code {code}: {said}", answer.status)

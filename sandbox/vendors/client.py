@@ -1,0 +1,172 @@
+"""A small client of the control API."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import quote
+
+import requests
+
+Signed = Literal["valid", "forged", "missing"]
+Way = Literal["send", "hold", "lose"]
+
+
+class ControlError(RuntimeError):
+    """The control API refused a call; the message says why."""
+
+
+class Control:
+    """Talks to the stand-ins at `base`, e.g. `http://127.0.0.1:8400`. Every method returns the parsed answer."""
+
+    def __init__(self, base: str, *, timeout: float = 60) -> None:
+        self.base = base.rstrip("/")
+        self._timeout = timeout
+        self._http = requests.Session()
+        self._http.trust_env = False  # a proxy of the user's has no business here
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._http.close()
+
+    def _do(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        answer = self._http.request(method, f"{self.base}/_control/{path}", json=body, timeout=self._timeout)
+        if not answer.ok:
+            raise ControlError(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+        content: dict[str, Any] = answer.json()
+        return content
+
+    # --- the world
+
+    def health(self) -> dict[str, Any]:
+        """`{ok, now}`."""
+        return self._do("GET", "health")
+
+    def reset(self, *, empty: bool = False) -> None:
+        """Back to the world the server was started with, or to nothing."""
+        self._do("POST", "reset", {"empty": empty})
+
+    def seed(self, world: dict[str, Any]) -> None:
+        """Add what a seed describes (shape: `default_world.seed()`)."""
+        self._do("POST", "seed", world)
+
+    def advance(self, seconds: float) -> str:
+        """Let time pass for the vendors; returns their new time."""
+        return str(self._do("POST", "clock", {"advance": seconds})["now"])
+
+    def limits(self, **on: bool) -> None:
+        """Rate limits of `zoho`, `bot`, `workflows`, `monday` off or on."""
+        self._do("POST", "limits", on)
+
+    def fault(self, kind: str, **rule: Any) -> None:
+        """Add a fault rule; the fields are those of `faults.Fault`."""
+        self._do("POST", "faults", {"kind": kind, **rule})
+
+    def clear_faults(self) -> None:
+        """No more trouble."""
+        self._do("DELETE", "faults")
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The rules with their `hits`."""
+        return list(self._do("GET", "faults")["faults"])
+
+    def requests(self, vendor: str = "", since: int = 0) -> list[dict[str, Any]]:
+        """The last calls to the vendors: n, at, vendor, method, host, path, operation, status, ms, fault."""
+        return list(self._do("GET", f"requests?vendor={vendor}&since={since}")["requests"])
+
+    # --- Teams and monday
+
+    def messages(self, channel_id: str) -> list[dict[str, Any]]:
+        """Root posts of a channel in order, each with `replies`."""
+        return list(self._channel(channel_id)["messages"])
+
+    def workflow_runs(self, channel_id: str) -> list[dict[str, Any]]:
+        """Run history of the channel's workflows: at, status, error, messages."""
+        return list(self._channel(channel_id)["workflow_runs"])
+
+    def _channel(self, channel_id: str) -> dict[str, Any]:
+        return self._do("GET", f"teams/channels/{quote(channel_id, safe='')}/messages")
+
+    def install(self, channel_id: str, bots: list[str]) -> None:
+        """Which bots (client ids) the channel has."""
+        self._do("PATCH", f"teams/channels/{quote(channel_id, safe='')}", {"installed": bots})
+
+    def subscriptions(self) -> list[dict[str, Any]]:
+        """Graph subscriptions of all apps."""
+        return list(self._do("GET", "graph/subscriptions")["subscriptions"])
+
+    def board(self, board_id: str) -> dict[str, Any]:
+        """Columns, groups and items with `text` and `raw` by column id."""
+        return self._do("GET", f"monday/boards/{board_id}")
+
+    def items(self, board_id: str) -> list[dict[str, Any]]:
+        """All items of a board, archived and deleted ones too."""
+        return list(self.board(board_id)["items"])
+
+    def monday_account(self, account_id: str, **limits: Any) -> None:
+        """Change plan, calls_per_day, calls_per_minute, complexity_per_minute, concurrency, index_lag."""
+        self._do("PATCH", f"monday/accounts/{account_id}", limits)
+
+    # --- Zoho: the bookkeeper
+
+    def hook(self, organization: str, url: str, secret: str, module: str, event: str, **options: Any) -> None:
+        """Register a webhook with its rule; options: `top_key`, `form`."""
+        body = {"url": url, "secret": secret, "module": module, "event": event, **options}
+        self._do("POST", f"zoho/{organization}/hooks", body)
+
+    def create(
+        self,
+        organization: str,
+        module: str,
+        fields: dict[str, Any] | None = None,
+        *,
+        webhook: Way = "send",
+        copies: int = 1,
+        signed: Signed = "valid",
+        form: bool = False,
+    ) -> dict[str, Any]:
+        """Save a new record: `{id, record, webhooks: [{id, status, attempts, ...}]}`."""
+        return self._act("POST", f"{organization}/records/{module}", fields, webhook, copies, signed, form)
+
+    def update(
+        self,
+        organization: str,
+        module: str,
+        record_id: str,
+        fields: dict[str, Any],
+        *,
+        webhook: Way = "send",
+        copies: int = 1,
+        signed: Signed = "valid",
+        form: bool = False,
+    ) -> dict[str, Any]:
+        """Edit a record; the answer is that of `create`."""
+        path = f"{organization}/records/{module}/{record_id}"
+        return self._act("PATCH", path, fields, webhook, copies, signed, form)
+
+    def delete(self, organization: str, module: str, record_id: str, *, webhook: Way = "send") -> dict[str, Any]:
+        """Delete a record; the answer is that of `create`."""
+        return self._act("DELETE", f"{organization}/records/{module}/{record_id}", None, webhook, 1, "valid", False)
+
+    def _act(
+        self, method: str, path: str, fields: dict[str, Any] | None, way: Way, copies: int, signed: Signed, form: bool
+    ) -> dict[str, Any]:
+        body = {"fields": fields or {}, "webhook": way, "copies": copies, "signed": signed, "form": form}
+        return self._do(method, f"zoho/{path}", body)
+
+    def send_payload(
+        self, organization: str, module: str, event: str, body: str, *, signed: Signed = "valid", **options: Any
+    ) -> list[dict[str, Any]]:
+        """Send a body of one's own to the hooks of an event; options: `content_type`, `copies`."""
+        wanted = {"event": event, "body": body, "signed": signed, **options}
+        return list(self._do("POST", f"zoho/{organization}/payloads/{module}", wanted)["webhooks"])
+
+    def send_again(self, organization: str, webhook_id: str, copies: int = 1) -> list[int]:
+        """Send a held or an already sent webhook (again), byte for byte; returns the statuses."""
+        return list(self._do("POST", f"zoho/{organization}/webhooks/{webhook_id}/send", {"copies": copies})["statuses"])
+
+    def records(self, organization: str) -> dict[str, Any]:
+        """`{records: {module: {id: record}}, comments: {id: [...]}}`."""
+        return self._do("GET", f"zoho/{organization}/records")

@@ -1,0 +1,324 @@
+"""The control API under `/_control/`: look into the world, sow it, play the bookkeeper, cause trouble.
+
+Not part of any vendor. JSON in, JSON out; 400 with `error` for a bad call, 404 for an unknown thing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from sandbox.vendors import cards, zoho_webhooks
+from sandbox.vendors.faults import Fault
+from sandbox.vendors.monday_columns import readable, view
+from sandbox.vendors.wire import Answer, Call, reply
+from sandbox.vendors.world import Channel, Hook, Message, MondayBoard, Organization, Webhook, World, iso
+from sandbox.vendors.zoho_records import Module, changed_record, module_named, new_record
+
+PREFIX = "_control"
+_EVENTS = ("created", "updated", "deleted")
+
+
+def handle(world: World, call: Call) -> Answer:
+    """One control call."""
+    try:
+        body = json.loads(call.body) if call.body else {}
+        if not isinstance(body, dict):
+            raise TypeError("the body must be an object")
+        content = _route(world, call, body)
+    except (KeyError, TypeError, ValueError) as error:
+        known = isinstance(error, KeyError)
+        return reply(404 if known else 400, {"error": f"{type(error).__name__}: {error}"})
+    return reply(200, content)
+
+
+def _route(world: World, call: Call, body: dict[str, Any]) -> Any:
+    match (call.method, *call.path):
+        case ("GET", "health"):
+            return {"ok": True, "now": iso(world.clock.now())}
+        case ("GET", "requests"):
+            return _locked(world, lambda: _requests(world, call))
+        case ("POST", "reset"):
+            return _locked(world, lambda: _done(world.reset(empty=bool(body.get("empty")))))
+        case ("POST", "seed"):
+            return _locked(world, lambda: _done(world.sow(body)))
+        case ("POST", "clock"):
+            return _locked(world, lambda: _clock(world, body))
+        case ("POST", "limits"):
+            return _locked(world, lambda: _limits(world, body))
+        case ("GET", "faults"):
+            return _locked(world, lambda: {"faults": [asdict(one) for one in world.faults.rules]})
+        case ("POST", "faults"):
+            return _locked(world, lambda: _faults(world, body))
+        case ("DELETE", "faults"):
+            return _locked(world, lambda: _done(world.faults.rules.clear()))
+        case ("GET", "teams", "channels"):
+            return _locked(world, lambda: {"channels": [_channel(one) for one in world.microsoft.channels.values()]})
+        case ("GET", "teams", "channels", key, "messages"):
+            return _locked(world, lambda: _messages(world, world.microsoft.channels[key]))
+        case ("PATCH", "teams", "channels", key):
+            return _locked(world, lambda: _change(world.microsoft.channels[key], body, "installed", "blocked_by_admin"))
+        case ("GET", "graph", "subscriptions"):
+            return _locked(world, lambda: {"subscriptions": list(world.microsoft.subscriptions.values())})
+        case ("GET", "monday", "boards", key):
+            return _locked(world, lambda: _board(world.monday.boards[key]))
+        case ("PATCH", "monday", "accounts", key):
+            names = ("plan", "calls_per_day", "calls_per_minute", "complexity_per_minute", "concurrency", "index_lag")
+            return _locked(world, lambda: _account(world, key, body, names))
+        case ("PATCH", "monday", "items", key):
+            return _locked(world, lambda: _change(world.monday.items[key], body, "state", "name"))
+        case (method, "zoho", key, *rest):
+            return _zoho(world, method, world.zoho.organizations[key], rest, body)
+    raise KeyError("no such control call")
+
+
+def _locked(world: World, work: Callable[[], Any]) -> Any:
+    with world.lock:
+        return work()
+
+
+def _done(_: None) -> dict[str, Any]:
+    return {"ok": True}
+
+
+# --- the world --------------------------------------------------------------------------------------------------
+
+
+def _requests(world: World, call: Call) -> dict[str, Any]:
+    """`?vendor=` and `?since=n` narrow the list."""
+    vendor, since = call.param("vendor"), int(call.param("since") or 0)
+    shown = [one for one in world.requests if vendor in (None, "", one["vendor"]) and one["n"] > since]
+    return {"served": world.served, "requests": shown}
+
+
+def _clock(world: World, body: Mapping[str, Any]) -> dict[str, Any]:
+    world.clock.advance(float(body.get("advance", 0)))
+    return {"ok": True, "now": iso(world.clock.now())}
+
+
+def _limits(world: World, body: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"zoho": false, "bot": false, "workflows": false, "monday": false}` switches rate limits off, true on."""
+    for vendor, on in body.items():
+        if vendor not in ("zoho", "bot", "workflows", "monday"):
+            raise ValueError(f"no limits are known of {vendor}")
+        (world.unlimited.discard if on else world.unlimited.add)(vendor)
+    return {"off": sorted(world.unlimited)}
+
+
+def _faults(world: World, body: Mapping[str, Any]) -> dict[str, Any]:
+    """One rule, or `rules` with several; added behind those in force."""
+    rules = [Fault(**rule) for rule in body.get("rules", [body])]
+    world.faults.rules += rules
+    return {"ok": True, "faults": len(world.faults.rules)}
+
+
+def _change(thing: Any, body: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    known = {one.name for one in fields(thing)} & set(names)
+    if set(body) - known:
+        raise ValueError(f"may be changed: {', '.join(sorted(known))}")
+    for name, value in body.items():
+        setattr(thing, name, value)
+    return {"ok": True}
+
+
+def _account(world: World, key: str, body: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    account = world.monday.accounts[key]
+    account.window = None  # it counts by the old limit
+    return _change(account, body, *names)
+
+
+# --- Teams ------------------------------------------------------------------------------------------------------
+
+
+def _channel(channel: Channel) -> dict[str, Any]:
+    return {
+        "channel_id": channel.channel_id,
+        "team_id": channel.team_id,
+        "tenant_id": channel.tenant_id,
+        "name": channel.name,
+        "installed": channel.installed,
+        "messages": len(channel.messages),
+    }
+
+
+def _messages(world: World, channel: Channel) -> dict[str, Any]:
+    """Root posts in order, each with its replies; beside them the run history of the channel's workflows."""
+    roots = [_message(one) for one in channel.messages if one.id == one.thread]
+    by_id = {one["id"]: one for one in roots}
+    for message in channel.messages:
+        if message.id != message.thread and message.thread in by_id:
+            by_id[message.thread]["replies"].append(_message(message))
+    runs = [run for one in world.microsoft.workflows if one.channel_id == channel.channel_id for run in one.runs]
+    return {"channel": _channel(channel), "messages": roots, "workflow_runs": runs}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "from": "workflows" if message.sender == "workflows" else "bot",
+        "at": iso(message.at),
+        "text": message.text,
+        "summary": message.summary,
+        "card": message.card,
+        "card_bytes": message.size,
+        "over_28_kb": message.size > cards.PREFERRED_BYTES,
+        "edits": message.edits,
+        "edited_at": iso(message.edited_at) if message.edited_at else None,
+        "deleted": message.deleted,
+        "replies": [],
+    }
+
+
+# --- monday -----------------------------------------------------------------------------------------------------
+
+
+def _board(board: MondayBoard) -> dict[str, Any]:
+    """Items in order of creation; `text` and `raw` by column id, `raw` is the API's `value` parsed."""
+    shown = [one for one in board.columns.values() if readable(one)]
+    items = []
+    for item in board.items.values():
+        cells = {one.id: view(one, item.values.get(one.id)) for one in shown}
+        items.append(
+            {
+                "id": item.id,
+                "name": item.name,
+                "state": item.state,
+                "group": item.group_id,
+                "created_at": iso(item.at),
+                "updated_at": iso(item.updated_at),
+                "text": {key: cell["text"] for key, cell in cells.items()},
+                "raw": {key: json.loads(cell["value"]) if cell["value"] else None for key, cell in cells.items()},
+                "updates": item.updates,
+            }
+        )
+    return {
+        "id": board.board_id,
+        "name": board.name,
+        "columns": [asdict(one) for one in board.columns.values()],
+        "groups": [asdict(one) for one in board.groups.values()],
+        "items": items,
+    }
+
+
+# --- Zoho -------------------------------------------------------------------------------------------------------
+
+
+def _zoho(world: World, method: str, org: Organization, rest: list[str], body: dict[str, Any]) -> Any:
+    match (method, *rest):
+        case ("GET", "records"):
+            return _locked(world, lambda: {"records": org.records, "comments": org.comments})
+        case ("GET", "webhooks"):
+            return _locked(world, lambda: {"webhooks": [_webhook(one) for one in org.webhooks.values()]})
+        case ("GET", "hooks"):
+            shown = ("url", "module", "event", "top_key", "form")
+            return _locked(world, lambda: {"hooks": [{key: getattr(one, key) for key in shown} for one in org.hooks]})
+        case ("POST", "hooks"):
+            return _locked(world, lambda: _hook(org, body))
+        case ("DELETE", "hooks"):
+            return _locked(world, lambda: _done(org.hooks.clear()))
+        case ("POST", "records", name):
+            return _act(world, org, module_named(name), None, "created", body)
+        case ("PATCH", "records", name, key):
+            return _act(world, org, module_named(name), key, "updated", body)
+        case ("DELETE", "records", name, key):
+            return _act(world, org, module_named(name), key, "deleted", body)
+        case ("POST", "payloads", name):
+            return _payload(world, org, module_named(name), body)
+        case ("POST", "webhooks", key, "send"):
+            webhook = _locked(world, lambda: org.webhooks[key])
+            copies = int(body.get("copies", 1))
+            return {"statuses": [zoho_webhooks.send(world, webhook) for _ in range(copies)]}
+    raise KeyError("no such control call")
+
+
+def _event(name: str) -> str:
+    event = name.rpartition(".")[2]
+    if event not in _EVENTS:
+        raise ValueError(f"event must be one of {', '.join(_EVENTS)}")
+    return event
+
+
+def _hook(org: Organization, body: dict[str, Any]) -> dict[str, Any]:
+    """`{url, secret, module, event}` and optionally `top_key`, `form`; Zoho's rule for secrets applies."""
+    hook = Hook(**body | {"module": module_named(body["module"]).plural, "event": _event(body["event"])})
+    if hook.secret and not (12 <= len(hook.secret) <= 50 and hook.secret.isascii() and hook.secret.isalnum()):
+        raise ValueError("a secret is 12 to 50 letters and digits")
+    org.hooks = [one for one in org.hooks if (one.module, one.event, one.url) != (hook.module, hook.event, hook.url)]
+    org.hooks.append(hook)
+    return {"ok": True, "hooks": len(org.hooks)}
+
+
+def _act(
+    world: World, org: Organization, module: Module, key: str | None, event: str, body: dict[str, Any]
+) -> dict[str, Any]:
+    """What a bookkeeper does, then the webhooks of it.
+
+    Body: `fields` of the record; `webhook`: "send" (default), "hold" (composed, sent later by
+    `webhooks/{id}/send`) or "lose"; `copies` of each (1); `signed`: "valid", "forged" or "missing";
+    `form` true for the old JSONString body.
+    """
+    unknown = set(body) - {"fields", "webhook", "copies", "signed", "form"}
+    way, given = body.get("webhook", "send"), body.get("fields", {})
+    if unknown or way not in ("send", "hold", "lose") or not isinstance(given, dict):
+        raise ValueError("takes fields, webhook (send, hold, lose), copies, signed, form")
+    with world.lock:
+        kept = org.records.setdefault(module.plural, {})
+        if key is None:
+            record = new_record(world, org, module, given)
+        elif event == "updated":
+            record = changed_record(world, org, module, kept[key], given)
+        else:
+            record = kept[key]
+        key = str(record[module.id_field])
+        if event == "deleted":
+            del kept[key]
+        else:
+            kept[key] = record
+        webhooks = [] if way == "lose" else _compose(world, org, module, record, event, body)
+    if way == "send":
+        for webhook in webhooks:
+            for _ in range(int(body.get("copies", 1))):
+                zoho_webhooks.send(world, webhook)
+    return {"id": key, "record": record, "webhooks": [_webhook(one) for one in webhooks]}
+
+
+def _compose(
+    world: World, org: Organization, module: Module, record: dict[str, Any], event: str, body: dict[str, Any]
+) -> list[Webhook]:
+    made = []
+    for hook in zoho_webhooks.hooks_for(org, module, event):
+        form = Hook(**asdict(hook) | {"form": True}) if body.get("form") else hook
+        payload, kind = zoho_webhooks.default_payload(module, form, record, event)
+        key = str(record[module.id_field])
+        made.append(zoho_webhooks.compose(world, org, hook, key, payload, kind, signed=body.get("signed", "valid")))
+    return made
+
+
+def _payload(world: World, org: Organization, module: Module, body: dict[str, Any]) -> dict[str, Any]:
+    """Sends a body of one's own to the hooks of an event: `{event, body: text, content_type, signed, copies}`."""
+    kind = body.get("content_type", zoho_webhooks.JSON)
+    with world.lock:
+        made = [
+            zoho_webhooks.compose(
+                world, org, hook, "", str(body["body"]).encode(), kind, signed=body.get("signed", "valid")
+            )
+            for hook in zoho_webhooks.hooks_for(org, module, _event(body["event"]))
+        ]
+    for webhook in made:
+        for _ in range(int(body.get("copies", 1))):
+            zoho_webhooks.send(world, webhook)
+    return {"webhooks": [_webhook(one) for one in made]}
+
+
+def _webhook(webhook: Webhook) -> dict[str, Any]:
+    """Without its URL, which holds the endpoint's token."""
+    return {
+        "id": webhook.id,
+        "module": webhook.module,
+        "event": webhook.event,
+        "record_id": webhook.record_id,
+        "status": webhook.status,
+        "attempts": webhook.attempts,
+    }

@@ -1,0 +1,29 @@
+"""Other people's rules for templates."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts.expand_template import ROOT, Template
+
+TOOLS = Path(sys.executable).parent
+
+
+def test_expansion_is_clean(expanded: Template, tmp_path: Path) -> None:
+    """Half of a SAM template's faults show only after the expansion: lint what CloudFormation will see."""
+    file = tmp_path / "expanded.json"
+    file.write_text(json.dumps(expanded))
+    done = subprocess.run([TOOLS / "cfn-lint", "--regions", "eu-central-1", "--", file], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_source_is_clean() -> None:
+    """`sam validate --lint` has nothing to say."""
+    environment = {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-central-1"}
+    command = [TOOLS / "sam", "validate", "--lint", "--template-file", ROOT / "template.yaml"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
