@@ -21,6 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 Template = dict[str, Any]
 
 
+def logical_id(function: str) -> str:
+    """The resource of a folder below functions/: ingest -> IngestFunction."""
+    return "".join(word.capitalize() for word in function.split("_")) + "Function"
+
+
 def read(path: Path = ROOT / "template.yaml") -> Template:
     """The SAM template, intrinsic functions in their long form ({"Ref": ...}, {"Fn::GetAtt": ...})."""
     template: Template = yaml_parse(path.read_text())

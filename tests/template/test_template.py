@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scripts.expand_template import ROOT, Template
+from scripts.expand_template import ROOT, Template, logical_id
 
 FUNCTIONS = ("ingest", "delivery", "refresh_tokens", "renew_subscriptions", "reconcile", "oauth")
 PURPOSES = ("webhooks", "zoho", "microsoft", "monday", "workflows")
@@ -21,11 +21,6 @@ def of_type(template: Template, kind: str) -> dict[str, dict[str, Any]]:
     return {name: it.get("Properties", {}) for name, it in template["Resources"].items() if it["Type"] == kind}
 
 
-def resource_name(function: str) -> str:
-    """ingest -> IngestFunction"""
-    return "".join(word.capitalize() for word in function.split("_")) + "Function"
-
-
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
@@ -34,9 +29,11 @@ def statements(template: Template, role: str) -> Iterator[dict[str, Any]]:
     """What a role is allowed: its own policies and those of the template that it names."""
     properties = template["Resources"][role]["Properties"]
     documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
-    for policy in properties.get("ManagedPolicyArns", []):
-        if isinstance(policy, dict) and "Ref" in policy:
-            documents.append(template["Resources"][policy["Ref"]]["Properties"]["PolicyDocument"])
+    documents += [
+        template["Resources"][policy["Ref"]]["Properties"]["PolicyDocument"]
+        for policy in properties.get("ManagedPolicyArns", [])
+        if isinstance(policy, dict)
+    ]
     for document in documents:
         yield from document["Statement"]
 
@@ -63,7 +60,7 @@ def test_folders_and_functions_match(source: Template) -> None:
     folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
     deployed = of_type(source, "AWS::Serverless::Function")
     assert {name: properties["CodeUri"] for name, properties in deployed.items()} == {
-        resource_name(folder): f"functions/{folder}/" for folder in folders
+        logical_id(folder): f"functions/{folder}/" for folder in folders
     }
     assert folders == set(FUNCTIONS)
 
@@ -81,7 +78,7 @@ def test_function_folders_hold_one_module() -> None:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_logs_are_json_and_end(expanded: Template, function: str) -> None:
     """Every function writes JSON to a log group of the stack, which forgets after a while."""
-    properties = expanded["Resources"][resource_name(function)]["Properties"]
+    properties = expanded["Resources"][logical_id(function)]["Properties"]
     group = properties["LoggingConfig"]["LogGroup"]["Ref"]
     assert properties["LoggingConfig"]["LogFormat"] == "JSON"
     assert of_type(expanded, "AWS::Logs::LogGroup")[group]["LogGroupName"] == {
@@ -291,7 +288,7 @@ def test_secrets_are_for_those_who_need_them(expanded: Template, purpose: str) -
             return {
                 function
                 for function in FUNCTIONS
-                for resource in allowed(expanded, resource_name(function) + "Role", f"secretsmanager:{action}")
+                for resource in allowed(expanded, logical_id(function) + "Role", f"secretsmanager:{action}")
                 if fnmatch.fnmatchcase(arn.replace("$", ""), resource["Fn::Sub"].replace("$", ""))
             }
 
@@ -302,7 +299,7 @@ def test_secrets_are_for_those_who_need_them(expanded: Template, purpose: str) -
 def test_only_delivery_writes_the_audit_trail(expanded: Template) -> None:
     """The trail is append-only: one role may add to it, none may change or delete."""
     for function in FUNCTIONS:
-        role = resource_name(function) + "Role"
+        role = logical_id(function) + "Role"
         assert (arn_of("AuditTable") in allowed(expanded, role, "dynamodb:PutItem")) == (function == "delivery")
         for action in ("UpdateItem", "DeleteItem", "BatchWriteItem"):
             assert arn_of("AuditTable") not in allowed(expanded, role, f"dynamodb:{action}")
