@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from sandbox.aws.clients import Clients
 from sandbox.aws.deploy import DeployError, Deployment, deploy
 from sandbox.aws.emulator import ROOT, EmulatorError, LocalAws, orderly_end
 from sandbox.aws.host import Host, paused
+from sandbox.aws.queues import Feeder, take_over
 from sandbox.aws.runtime import FunctionSpec, RuntimeFailed
 
 __all__ = [
@@ -51,13 +52,21 @@ class FunctionFailed(RuntimeError):
 class LocalStack:
     """A deployed stack. Functions go by logical id or stem: `IngestFunction` or `ingest`."""
 
-    def __init__(self, aws: LocalAws, clients: Clients, deployment: Deployment, host: Host) -> None:
+    def __init__(
+        self,
+        aws: LocalAws,
+        clients: Clients,
+        deployment: Deployment,
+        host: Host,
+        feeders: Mapping[str, Sequence[Feeder]],
+    ) -> None:
         self.aws = aws
         self.endpoint = aws.endpoint
         self.deployment = deployment
         self.outputs: Mapping[str, str] = deployment.outputs
         self._clients = clients
         self._host = host
+        self._feeders = feeders
 
     @property
     def webhook_url(self) -> str:
@@ -108,9 +117,15 @@ class LocalStack:
         """Kill one environment of the function, in mid-flight if one is busy; False when there was none."""
         return self._host.function(name).kill_one()
 
-    def paused(self, name: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
         """`with stack.paused("delivery"):` no queue calls the function meanwhile; messages wait."""
-        return paused(self._clients, self._host.function(name).name)
+        function = self._host.function(name)
+        with ExitStack() as blocks:
+            for feeder in self._feeders.get(function.name, ()):
+                blocks.enter_context(feeder.stopped())
+            blocks.enter_context(paused(self._clients, function.name))
+            yield
 
     def prewarm(self, *names: str) -> None:
         """Bring functions past their init phase. Raises RuntimeFailed when one fails in it."""
@@ -128,13 +143,15 @@ def local_stack(
     folder: Path | None = None,
     *,
     prewarm: Sequence[str] = (),
+    parallel: Sequence[str] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[LocalStack]:
     """Start a local AWS, deploy the built template, host its functions; stop and remove all at the end.
 
     `parameters` are the template's. `folder` keeps the logs; without it they live in `.local/run` as long as the
-    stack. `prewarm` names functions to start at once; `progress` is told what happens. Raises EmulatorError,
-    DeployError, RuntimeFailed.
+    stack. `prewarm` names functions to start at once. `parallel` names functions whose FIFO queue shall
+    serve message groups side by side as in AWS (the local AWS serves one batch at a time, a little sooner).
+    `progress` is told what happens. Raises EmulatorError, DeployError, RuntimeFailed.
     """
     with ExitStack() as cleanup:
         cleanup.enter_context(orderly_end())
@@ -147,7 +164,13 @@ def local_stack(
         progress("starting the functions")
         host = cleanup.enter_context(Host(clients, deployment, place, limits=_LIMITS))
         host.prewarm(tuple(prewarm))
-        yield LocalStack(aws, clients, deployment, host)
+        feeders = {}
+        for function in map(host.function, parallel):
+            feeders[function.name] = take_over(clients, function)
+            for feeder in feeders[function.name]:
+                cleanup.callback(feeder.close)
+                feeder.start()
+        yield LocalStack(aws, clients, deployment, host, feeders)
 
 
 @contextmanager

@@ -104,10 +104,14 @@ def deploy(
     if not source.exists():
         raise DeployError(f"{source} is missing: run `make build`")
     template = yaml.safe_load(source.read_text())
+    # AWS refuses these, the local AWS does not.
+    if unknown := set(parameters or {}) - set(template.get("Parameters", {})):
+        raise DeployError(f"the template has no parameter {', '.join(sorted(unknown))}")
     folders = _upload(clients, build, template, f"{stack}-artifacts")
     _apply(clients, stack, template, parameters or {})
     deployment = _describe(clients, stack, folders)
     _bridge_routes(clients, deployment)
+    _bridge_batch_actions(clients, deployment)
     return deployment
 
 
@@ -230,3 +234,28 @@ def _bridge_routes(clients: Clients, deployment: Deployment) -> None:
             PayloadFormatVersion=route.payload_format,
         )["IntegrationId"]
         gateway.create_route(ApiId=api, RouteKey=route.key, Target=f"integrations/{integration}")
+
+
+# The local AWS asks for an action of the batch call's own name; in AWS the single call's permission covers it.
+_BATCH_ACTIONS = {"sqs:SendMessage": "sqs:SendMessageBatch"}
+
+
+def _bridge_batch_actions(clients: Clients, deployment: Deployment) -> None:
+    """Let roles that may send messages send batches of them, as AWS does."""
+    iam = clients("iam")
+    for role in deployment.of_type("AWS::IAM::Role").values():
+        for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+            if with_batch_actions(document):
+                iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
+
+
+def with_batch_actions(document: dict[str, Any]) -> bool:
+    """Adds the batch action to every statement that holds its single one; whether there was any."""
+    changed = False
+    for statement in document["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        if added := [_BATCH_ACTIONS[action] for action in actions if action in _BATCH_ACTIONS]:
+            statement["Action"] = [*actions, *added]
+            changed = True
+    return changed

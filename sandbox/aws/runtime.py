@@ -324,8 +324,15 @@ class Rie:
 
 
 def handler_lines(log: str) -> list[str]:
-    """What the function itself wrote, out of a RIE's log."""
-    return [line for line in log.splitlines() if line.strip() and not _RIE_LINE.match(line)]
+    """What the function itself wrote, out of a RIE's log; without the trace of `Rie.prewarm`.
+
+    A "line" is what ends with a line feed: the runtime client keeps an exception's text together by carriage returns.
+    """
+    return [
+        line
+        for line in log.split("\n")
+        if line.strip() and not _RIE_LINE.match(line) and "Runtime.UnmarshalError" not in line
+    ]
 
 
 def _peak_mb(member: psutil.Process) -> float:
