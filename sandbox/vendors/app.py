@@ -59,9 +59,7 @@ def serve(world: World, call: Call) -> Answer:
                 answer = handler(world, dataclasses.replace(call, host=bare, delay=delay))
             except Refusal as refusal:
                 answer = refusal.answer
-        if fault is not None:
-            answer = fault.bend(answer)
-        assert answer is not None
+        answer = fault.bend(answer) if fault else answer or Answer(500)
         _log(world, name, call, answer, fault.kind if fault else "", started)
         return answer
 

@@ -41,9 +41,9 @@ def _route(world: World, call: Call, body: dict[str, Any]) -> Any:
         case ("GET", "requests"):
             return _locked(world, lambda: _requests(world, call))
         case ("POST", "reset"):
-            return _locked(world, lambda: _done(world.reset(empty=bool(body.get("empty")))))
+            return _quietly(world, lambda: world.reset(empty=bool(body.get("empty"))))
         case ("POST", "seed"):
-            return _locked(world, lambda: _done(world.sow(body)))
+            return _quietly(world, lambda: world.sow(body))
         case ("POST", "clock"):
             return _locked(world, lambda: _clock(world, body))
         case ("POST", "limits"):
@@ -53,7 +53,7 @@ def _route(world: World, call: Call, body: dict[str, Any]) -> Any:
         case ("POST", "faults"):
             return _locked(world, lambda: _faults(world, body))
         case ("DELETE", "faults"):
-            return _locked(world, lambda: _done(world.faults.rules.clear()))
+            return _quietly(world, world.faults.rules.clear)
         case ("GET", "teams", "channels"):
             return _locked(world, lambda: {"channels": [_channel(one) for one in world.microsoft.channels.values()]})
         case ("GET", "teams", "channels", key, "messages"):
@@ -79,7 +79,9 @@ def _locked(world: World, work: Callable[[], Any]) -> Any:
         return work()
 
 
-def _done(_: None) -> dict[str, Any]:
+def _quietly(world: World, work: Callable[[], None]) -> dict[str, Any]:
+    with world.lock:
+        work()
     return {"ok": True}
 
 
@@ -217,7 +219,7 @@ def _zoho(world: World, method: str, org: Organization, rest: list[str], body: d
         case ("POST", "hooks"):
             return _locked(world, lambda: _hook(org, body))
         case ("DELETE", "hooks"):
-            return _locked(world, lambda: _done(org.hooks.clear()))
+            return _quietly(world, org.hooks.clear)
         case ("POST", "records", name):
             return _act(world, org, module_named(name), None, "created", body)
         case ("PATCH", "records", name, key):

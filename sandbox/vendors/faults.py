@@ -17,7 +17,7 @@ KINDS = ("status", "timeout_before", "timeout_after", "html", "partial", "slow")
 class Fault:
     """One rule. Empty match fields match everything; `count` None means "until removed".
 
-    status          answer `status` with `body`, `headers`, `retry_after`; no effect, unless `after`
+    status          answer `status` (default 503) with `body`, `headers`, `retry_after`; no effect, unless `after`
     html            the same with an HTML page (default 502)
     timeout_before  no effect, the connection is dropped (after `slow_ms`)
     timeout_after   the effect happens, then the connection is dropped (after `slow_ms`)
@@ -31,7 +31,7 @@ class Fault:
     method: str = ""
     path: str = ""  # glob over the path without query
     contains: str = ""  # text in the request body, e.g. a GraphQL operation
-    status: int = 503
+    status: int = 0
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     retry_after: int | None = None
@@ -72,10 +72,10 @@ class Fault:
         if self.kind in ("timeout_before", "timeout_after"):
             return Answer(0, dropped=True, delay=delay)
         if self.kind == "html":
-            bent = html(self.status if self.status != 503 else 502, "Bad Gateway")
+            bent = html(self.status or 502, "Bad Gateway")
         elif self.kind == "status":
             content = self.body if self.body is not None else {"error": {"code": "Injected", "message": "Injected."}}
-            bent = reply(self.status, content)
+            bent = reply(self.status or 503, content)
         else:
             bent = _partial(answer, self.body) if self.kind == "partial" else answer or Answer()
         bent.headers.update(extra)

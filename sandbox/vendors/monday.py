@@ -164,7 +164,7 @@ def _request(call: Call) -> dict[str, Any]:
         raise Refusal(_errors("JsonParseException", "The request body is not valid JSON.", 400)) from None
     if not isinstance(asked, dict) or not isinstance(asked.get("query"), str) or not asked["query"].strip():
         raise Refusal(_errors("Bad request", "No query was given.", 400))
-    if not isinstance(asked.get("variables") or {}, dict):
+    if not isinstance(asked.get("variables"), dict | None):
         raise Refusal(_errors("Bad request", "variables must be an object.", 400))
     return asked
 
@@ -293,9 +293,10 @@ def _execute(
 def _error(error: GraphQLError) -> dict[str, Any]:
     shaped: dict[str, Any] = dict(error.formatted)
     if "extensions" not in shaped:
-        # A resolver that broke is the stand-in's own bug; a bad variable has no path.
-        code = "INTERNAL_SERVER_ERROR" if error.original_error else "GRAPHQL_VALIDATION_FAILED"
-        shaped["extensions"] = {"code": code, "status_code": 500 if error.original_error else 200}
+        # A resolver that broke is the stand-in's own bug; a bad variable or argument is the caller's.
+        broken = error.path is not None and not isinstance(error.original_error, GraphQLError | None)
+        code = "INTERNAL_SERVER_ERROR" if broken else "GRAPHQL_VALIDATION_FAILED"
+        shaped["extensions"] = {"code": code, "status_code": 500 if broken else 200}
     return shaped
 
 

@@ -405,6 +405,8 @@ def number_text(kept: str, precision: int) -> str:
 
 def search_text(column: MondayColumn, kept: Any) -> str:
     """What `items_page_by_column_values` compares: links and emails by their label (contracts: monday 3.1)."""
+    if column.type in ("text", "long_text"):
+        return kept or ""
     cell = view(column, kept)
     if column.type == "link":
         return str(cell.get("url_text") or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import random
 import threading
@@ -388,6 +389,7 @@ class World:
 
     def sow(self, seed: Mapping[str, Any]) -> None:
         """Add what a seed describes (shape: `default_world.seed()`); raises KeyError, TypeError, ValueError."""
+        seed = copy.deepcopy(dict(seed))  # what happens later must not change the seed
         zoho, microsoft, monday = seed.get("zoho", {}), seed.get("microsoft", {}), seed.get("monday", {})
         for entry in zoho.get("clients", ()):
             self.zoho.clients[entry["client_id"]] = ZohoClient(**entry)

@@ -302,14 +302,15 @@ def _list(call: Call, org: Organization, module: Module) -> Answer:
     column = call.param("sort_column")
     column = column if column in module.sortable else module.default_sort
     order = "A" if call.param("sort_order") == "A" and not module.always_descending else "D"
-    records.sort(key=lambda record: _sort_key(record, column), reverse=order == "D")
+    records.sort(key=lambda record: _sort_key(module, record, column), reverse=order == "D")
     rows = [list_row(module, record) for record in records[(page - 1) * size : page * size]]
     context = {
         "page": page,
         "per_page": size,
         "has_more_page": len(records) > page * size,
         "report_name": module.report,
-        "applied_filter": call.param("filter_by") or "Status.All",
+        "applied_filter": call.param("filter_by")
+        or ("PaymentMode.All" if module.key.endswith("payment") else "Status.All"),
         "custom_fields": [],
         "sort_column": column,
         "sort_order": order,
@@ -317,12 +318,12 @@ def _list(call: Call, org: Organization, module: Module) -> Answer:
     return reply(200, {"code": 0, "message": "success", module.plural: rows, "page_context": context})
 
 
-def _sort_key(record: Record, column: str) -> tuple[Any, ...]:
+def _sort_key(module: Module, record: Record, column: str) -> tuple[Any, ...]:
     value = record.get(column, "")
     if column.endswith("_time") and value:
         value = moment(value)
     number = float(value) if isinstance(value, int | float) else 0.0
-    return (number, str(value), int(record.get("invoice_id") or record.get("payment_id") or 0))
+    return (number, str(value), int(record[module.id_field]))
 
 
 _DATE_FILTERS = {

@@ -139,16 +139,18 @@ def new_record(world: World, org: Organization, module: Module, fields: Mapping[
         "currency_symbol": org.currency_symbol if fields.get("currency_code", org.currency_code) == org.currency_code
         else {"USD": "$", "GBP": "£", "EUR": "€"}.get(str(fields.get("currency_code")), ""),
         "exchange_rate": 1,
-        "price_precision": 2,
         "reference_number": "",
         "custom_fields": [],
         "custom_field_hash": {},
-        "documents": "",
         "tags": [],
         "created_time": stamp(now, org.time_zone),
         module.modified_field: stamp(now, org.time_zone),
     }  # fmt: skip
     due = (today + timedelta(days=30)).isoformat()
+    if module.plural != "customerpayments":
+        record["documents"] = ""  # an empty list comes as an empty text
+    if not module.plural.endswith("payments"):
+        record["price_precision"] = 2
     record |= _SHAPES[module.plural](number, due)
     record |= dict(fields)
     _lines(world, record)
