@@ -8,7 +8,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_NO_PROGRESS := 1
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test check bench soak build deploy lock clean
+.PHONY: help setup demo test check bench build deploy lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -35,6 +35,35 @@ UV := $(shell command -v uv 2>/dev/null || echo .local/uv/bin/uv)
 	@touch $@
 
 setup: .venv/.ready .local/aws/.ready ## prepare everything (the other verbs do it by themselves)
+
+# --- the verbs ---------------------------------------------------------------------------------------------------
+
+demo: setup ## the main job on this machine: ONCE=1 ends after the run; FILE=payload.json EVENT=invoice.created sends yours
+	@echo "· building the bundle with SAM"
+	@scripts/build local >/dev/null
+	@$(if $(ONCE),,scripts/page-setup)
+	@ONCE="$(ONCE)" FILE="$(FILE)" EVENT="$(EVENT)" $(PYTHON) -m sandbox.demo
+
+test: setup ## unit, contract, template, integration and end-to-end tests; ARGS="-k name" for some of them
+	@scripts/build local >/dev/null
+	@$(PYTHON) -m pytest $(ARGS)
+
+check: setup ## format, lint, types, direction of imports, locks, template
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@.venv/bin/sam validate --lint --region us-east-1
+
+bench: setup ## cold starts, warm times, sizes, latency and throughput, as a table and as JSON
+	@scripts/build local >/dev/null
+	@$(PYTHON) -m bench $(ARGS)
+
+build: setup ## the bundle for Lambda, into .aws-sam/release/build
+	@scripts/build
+
+deploy: build ## build, then `sam deploy` (asks; see samconfig.toml)
+	.venv/bin/sam deploy $(ARGS)
 
 lock: .venv/.ready ## resolve the dependencies again and write locks/
 	$(UV) pip compile -q --universal --upgrade --generate-hashes --no-annotate --no-header -p 3.11 \

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
+from ml_connector.aws.connections_table import ConnectionsTable
 from ml_connector.aws.schedules import TokenAgenda
+from ml_connector.aws.secrets import SecretStore
 from ml_connector.connections import Connection
 from ml_connector.consent import Consent
 from ml_connector.errors import ConfigError
@@ -41,7 +44,17 @@ def ask(vendor: Vendor, connection: Connection) -> dict[str, str]:
     return {name: typer.prompt(name, hide_input=True) for name in names}
 
 
-def store(stack: Stack, connection: Connection, vendor: Vendor, given: object) -> list[str]:
+def read(stream: TextIO) -> object:
+    """JSON. Raises ConfigError, which repeats nothing of what stands there."""
+    try:
+        return json.load(stream)
+    except (ValueError, RecursionError):
+        raise ConfigError("standard input is not JSON; credentials are an object of texts") from None
+
+
+def store(
+    table: ConnectionsTable, secrets: SecretStore, connection: Connection, vendor: Vendor, given: object
+) -> list[str]:
     """Stores the values; gives back their names. Raises ConfigError for a wrong set of names."""
     if not isinstance(given, dict) or not all(isinstance(value, str) and value for value in given.values()):
         raise ConfigError("credentials are a JSON object of texts")
@@ -61,11 +74,11 @@ def store(stack: Stack, connection: Connection, vendor: Vendor, given: object) -
         fixed = {"region": connection.region}
     if vendor is Vendor.MICROSOFT:
         fixed = dict(connection.microsoft)
-    stack.secrets.put(connection.name, vendor.value, {**fixed, **given})
+    secrets.put(connection.name, vendor.value, {**fixed, **given})
     if vendor is not Vendor.ZOHO or "refresh_token" in given:
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         for kind in _KINDS.get(vendor, ()):
-            TokenAgenda(stack.connections).set(Due(connection.name, kind, now, "ok"))
+            TokenAgenda(table).set(Due(connection.name, kind, now, "ok"))
     return sorted(given)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import asdict
@@ -15,16 +14,22 @@ import typer
 
 from ml_connector.config.apply import apply
 from ml_connector.config.load import load
+from ml_connector.config.schema import schema
 from ml_connector.errors import ConfigError
 from ml_connector.modules import EVENTS
 from mlc import credentials as keys
 from mlc import trail
-from mlc.output import Exit, console, fail, friendly, say, table
+from mlc.output import Exit, console, fail, friendly, literal, say, table
 from mlc.preview import preview as preview_event
 from mlc.send_test import follow, send
 from mlc.stack import Stack
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Zoho Books to Microsoft Teams and monday.com.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,  # they may hold secrets
+    help="Zoho Books to Microsoft Teams and monday.com.",
+)
 connections = typer.Typer(no_args_is_help=True, help="Check and apply connection files.")
 audit = typer.Typer(no_args_is_help=True, help="What happened to which record, and where it went.")
 webhooks = typer.Typer(no_args_is_help=True, help="The addresses that Zoho calls.")
@@ -62,12 +67,24 @@ def _event(name: str) -> str:
 @friendly
 def connections_validate(file: FileArg, as_json: AsJson = False) -> None:
     """Check a file whole, without AWS. Exit code 3 if something is wrong."""
-    checked = load(file)
+    try:
+        checked = load(file)
+    except ConfigError as error:
+        if as_json:
+            say({"valid": False, "problems": str(error).splitlines()}, as_json=True, people=lambda: None)
+        raise
     say(
         {"connection": checked.connection, "valid": True, "destinations": sorted(checked.destinations)},
         as_json=as_json,
-        people=lambda: console.print(f"[green]✓[/] {file}: connection {checked.connection!r} is in order"),
+        people=lambda: console.print(f"[green]✓[/] {literal(file)}: connection {checked.connection!r} is in order"),
     )
+
+
+@connections.command("schema", epilog="Example: mlc connections schema > connections/schema.json")
+@friendly
+def connections_schema() -> None:
+    """Print the JSON schema of connection files, for editors."""
+    say(schema(), as_json=True, people=lambda: None)
 
 
 @connections.command("apply", epilog="Example: mlc connections apply connections/example.toml --stack ml-connector")
@@ -137,8 +154,8 @@ def credentials_set(
     configured = at.connections.connection(connection)
     if configured is None:
         raise ConfigError(f"connection {connection!r} is not applied yet: mlc connections apply FILE")
-    given = json.loads(sys.stdin.read()) if from_stdin else keys.ask(vendor, configured)
-    names = keys.store(at, configured, vendor, given)
+    given = keys.read(sys.stdin) if from_stdin else keys.ask(vendor, configured)
+    names = keys.store(at.connections, at.secrets, configured, vendor, given)
     say(
         {"connection": connection, "vendor": vendor.value, "stored": names},
         as_json=as_json,
@@ -181,13 +198,14 @@ def preview(
     plan = preview_event(load(connection), _event(event), payload.read_bytes(), content_type)
 
     def people() -> None:
-        console.print(f"[bold]{plan['event']}[/] {plan['title']}, version {plan['version']}")
+        console.print(f"[bold]{plan['event']}[/] {literal(plan['title'])}, version {plan['version']}")
         for route in plan["routes"]:
             console.print(f"  route {route['route']} → {', '.join(route['to'])}")
         if not plan["routes"]:
             console.print("  [yellow]no route matches: nothing would be sent[/]")
         for name, request in plan["requests"].items():
-            console.rule(f"{name}: {request['operation']} {request['method']} {request['url']}", align="left")
+            title = f"{name}: {request['operation']} {request['method']} {request['url']}"
+            console.rule(literal(title), align="left")
             if request["idempotency_key"]:
                 console.print(f"Idempotency-Key: {request['idempotency_key']}")
             console.print_json(data=request["body"])

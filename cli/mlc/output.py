@@ -11,7 +11,9 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from ml_connector.errors import ConfigError, ConnectorError
 
@@ -39,15 +41,26 @@ def say(data: Any, *, as_json: bool, people: Callable[[], None]) -> None:
         people()
 
 
+def printable(text: object) -> str:
+    """Without control characters: a record's name must not steer the terminal."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "�" for sign in str(text))
+
+
+def literal(text: object) -> str:
+    """Somebody else's text, to stand in one of our lines with markup: shown as it is."""
+    return escape(printable(text))
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """Cells are shown as they are; a cell that has a style of its own comes as a Text."""
     grid = Table(*columns, title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        grid.add_row(*(str(cell) for cell in row))
+        grid.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
     console.print(grid)
 
 
 def fail(message: str, code: Exit = Exit.FAILED) -> NoReturn:
-    problems.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    problems.print(printable(message), style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)
 
 

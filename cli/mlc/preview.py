@@ -11,7 +11,7 @@ from ml_connector.connections import Connection, Endpoint
 from ml_connector.destinations import Registry, Toolbox
 from ml_connector.errors import ConfigError, InboundRejected
 from ml_connector.ports import Memory
-from ml_connector.routing import destinations_for, matches
+from ml_connector.routing import destinations_for, routes_taken
 from ml_connector.sources import Inbound
 from ml_connector.sources.zoho_books import translate
 from ml_connector.vendors.http import Http
@@ -28,7 +28,7 @@ class _NoSecrets:
 
 
 def preview(file: ConnectionFile, event_name: str, body: bytes, content_type: str) -> dict[str, Any]:
-    """The event, the routes that match and the exact requests of a first delivery. Raises ConfigError."""
+    """The event, the routes taken (counted from 1) and the exact requests of a first delivery. Raises ConfigError."""
     module, _, action = event_name.partition(".")
     now = datetime.now(UTC)
     connection = Connection.from_data({**file.compiled(), "version": 1, "applied_at": ""})
@@ -52,9 +52,8 @@ def preview(file: ConnectionFile, event_name: str, body: bytes, content_type: st
         "title": record.title,
         "version": str(event.version),
         "routes": [
-            {"route": number, "to": list(route["to"])}
-            for number, route in enumerate(connection.routes, 1)
-            if matches(route, event.name, record)
+            {"route": index + 1, "to": list(connection.routes[index]["to"])}
+            for index in routes_taken(connection, event, record)
         ],
         "requests": requests,
     }

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from rich.text import Text
+
 from ml_connector.aws.audit_table import AuditTable
 from ml_connector.modules import MODULES
 from ml_connector.ports import AuditEntry
-from mlc.output import console, plain, table
+from mlc.output import console, plain, printable, table
 
 _COLOURS = {"delivered": "green", "accepted": "green", "skipped": "dim", "retry": "yellow", "unknown": "yellow"}
 # The id in a link to a Teams message or to a monday item.
@@ -74,7 +76,7 @@ def show(entries: Sequence[dict[str, Any]]) -> None:
                 entry["event"],
                 entry.get("number") or entry["record_id"],
                 entry["destination"],
-                f"[{_COLOURS.get(entry['outcome'], 'red')}]{entry['outcome']}[/]",
+                Text(printable(entry["outcome"]), style=_COLOURS.get(entry["outcome"], "red")),
                 entry.get("operation", ""),
                 entry.get("reason") or entry.get("external_id", ""),
             )

@@ -25,6 +25,7 @@ from ml_connector import retry
 from ml_connector.connections import Connection
 from ml_connector.errors import Gone, NeedsAttention, RetryLater, Undeliverable, Unknown
 from ml_connector.events import Delivery, Event, Version
+from ml_connector.modules import MODULES
 from ml_connector.ports import (
     AuditEntry,
     AuditTrail,
@@ -72,9 +73,13 @@ class Courier:
     lease: timedelta
     jitter: Callable[[int, float | None], int] = retry.wait
 
-    def carry(self, delivery: Delivery, receives: int = 1) -> Result:
-        """Raises RetryLater, with `after` set to the seconds to wait, when the message must come back."""
-        return _Trip(self, delivery, receives, self.clock()).run()
+    def carry(self, delivery: Delivery, receives: int = 1, first_received: datetime | None = None) -> Result:
+        """Raises RetryLater, with `after` set to the seconds to wait, when the message must come back.
+
+        `receives` and `first_received` are the queue's: how often, and since when, this very message is tried.
+        """
+        now = self.clock()
+        return _Trip(self, delivery, receives, first_received or now, now).run()
 
     def reject(self, body: str, key: str, reason: str) -> None:
         """Parks a queue message that could not even be read."""
@@ -84,29 +89,37 @@ class Courier:
 class _Trip:
     """One attempt at one delivery."""
 
-    def __init__(self, courier: Courier, delivery: Delivery, receives: int, now: datetime) -> None:
+    def __init__(
+        self, courier: Courier, delivery: Delivery, receives: int, first_received: datetime, now: datetime
+    ) -> None:
         self.of = courier
         self.delivery = delivery
         self.event = delivery.event
         self.receives = receives
+        self.first_received = first_received
         self.now = now
         self.memory = Memory()
+        self.begun = False
         self.claimed = False
         self.request: Request | None = None
         self.record: Record | None = None
 
     def run(self) -> Result:
         try:
+            return self._to_its_end()
+        except Conflict:
+            raise RetryLater("another worker has this delivery", self.of.lease.total_seconds()) from None
+
+    def _to_its_end(self) -> Result:
+        try:
             return self._run()
         except NeedsAttention as error:
             # Every delivery of the connection waits until its credentials are put right; none is lost meanwhile.
-            return self._later(RetryLater(error.reason, ATTENTION, error.status))
+            return self._later(RetryLater(error.reason, ATTENTION, error.status), refused=True)
         except Undeliverable as error:
             return self._park(error)
         except RetryLater as error:
             return self._later(error)
-        except Conflict:
-            raise RetryLater("another worker has this delivery", self.of.lease.total_seconds()) from None
 
     def _run(self) -> Result:
         connection = self.of.connections.connection(self.event.connection)
@@ -114,14 +127,22 @@ class _Trip:
             raise Undeliverable(f"connection {self.event.connection!r} is not configured; apply it, then retry")
         destination = self.of.destinations.destination(connection, self.delivery.destination)
         self.memory = self.of.deliveries.read(self.event.record_key, self.delivery.destination)
-        if reason := superseded(self.event.version, self.memory.version):
-            self._note("skipped", reason=reason)
-            return Result("skipped", reason)
+        if skipped := self._skip():
+            return skipped
         self._respect_lease()
+        self.begun = True
         self.event, self.record = self._whole(connection)
         if receipt := self._settle(destination, connection):
             return Result("delivered", "found by looking", receipt)
-        return self._send(destination)
+        # What was fetched may be there already, and what was found may be newer than this event.
+        return self._skip() or self._send(destination)
+
+    def _skip(self) -> Result | None:
+        reason = superseded(self.event.version, self.memory.version)
+        if not reason:
+            return None
+        self._note("skipped", reason=reason)
+        return Result("skipped", reason)
 
     def _respect_lease(self) -> None:
         if self.memory.state == "sending" and (left := _seconds(self.memory.lease_until, self.now)) > 0:
@@ -129,6 +150,8 @@ class _Trip:
 
     def _whole(self, connection: Connection) -> tuple[Event, Record]:
         """The event with its record; a thin event's record is fetched, in the state it has by now."""
+        if self.event.module not in MODULES:
+            raise Undeliverable(f"this release does not know the module {self.event.module!r}")
         payload = self.event.payload
         fetched = payload is None
         if payload is None:
@@ -157,22 +180,21 @@ class _Trip:
             self._note("unknown", reason="repeated without proof: possible duplicate")
             receipt = None
         else:
-            if receipt is None and not self._looked_twice():
-                self.memory = self._write(looked_at=_stamp(self.now))
-                raise Unknown("not found yet; looking once more", LOOK_AGAIN)
+            if receipt is None and (left := self._until_second_look()) > 0:
+                self.memory = self._write(looked_at=self.memory.looked_at or _stamp(self.now))
+                raise Unknown("not found yet; looking once more", left)
         if receipt is None:
             self.memory = replace(
                 self.memory, state="waiting", request=None, looked_at="", generation=self.memory.generation + 1
             )
             return None
-        same = pending == self.event.version
-        if same:
-            self._note("delivered", receipt=receipt, reason="found by looking")
+        self._note("delivered", receipt=receipt, reason="found by looking", version=pending)
         self.memory = self._done(receipt, pending)
-        return receipt if same else None
+        return receipt if pending == self.event.version else None
 
-    def _looked_twice(self) -> bool:
-        return bool(self.memory.looked_at) and _seconds(self.memory.looked_at, self.now) <= -LOOK_AGAIN
+    def _until_second_look(self) -> float:
+        """Seconds to wait before a second look counts; 0 or less if this was it."""
+        return LOOK_AGAIN + _seconds(self.memory.looked_at, self.now)
 
     def _send(self, destination: Destination) -> Result:
         try:
@@ -207,24 +229,27 @@ class _Trip:
 
     # --- endings ---------------------------------------------------------------------------------------------
 
-    def _later(self, error: RetryLater) -> Result:
-        first = self.memory.first_attempt_at
-        if first and retry.given_up(datetime.fromisoformat(first), self.now):
-            return self._park(Undeliverable(f"gave up after {retry.HORIZON}: {error.reason}", error.status))
-        if self.claimed:
-            if isinstance(error, Unknown):
-                self.memory = self._write(state="unknown", lease_until="")
-            else:
-                self.memory = self._write(state="waiting", request=None, lease_until="")
-            self._note("unknown" if isinstance(error, Unknown) else "retry", reason=error.reason, status=error.status)
+    def _later(self, error: RetryLater, *, refused: bool = False) -> Result:
+        unknown = isinstance(error, Unknown)
+        if self.claimed and unknown:
+            self.memory = self._write(state="unknown", lease_until="")
+        elif self.claimed:
+            # A refusal may be kept under its key and repeated: the next create gets another one.
+            generation = self.memory.generation + refused
+            self.memory = self._write(state="waiting", request=None, lease_until="", generation=generation)
+        if retry.given_up(self.first_received, self.now):
+            hours = int(retry.HORIZON.total_seconds() // 3600)
+            return self._park(Undeliverable(f"gave up after {hours} hours: {error.reason}", error.status))
+        if self.begun:
+            self._note("unknown" if unknown else "retry", reason=error.reason, status=error.status)
         attempts = max(self.memory.attempts, self.receives)
         raise RetryLater(error.reason, self.of.jitter(attempts, error.after), error.status) from error
 
     def _park(self, error: Undeliverable) -> Result:
-        self.of.parked.park(
-            self.delivery.to_json(), group=self.delivery.group, key=self.delivery.id, reason=error.reason
-        )
-        if self.claimed:
+        # Parked twice by a crash in between is once; a delivery that a person sends again is another message.
+        key = f"{self.delivery.id}#{_stamp(self.first_received)}"
+        self.of.parked.park(self.delivery.to_json(), group=self.delivery.group, key=key, reason=error.reason)
+        if self.claimed and self.memory.state != "unknown":
             # A refused create did not happen: the next one is another request and gets another key.
             generation = self.memory.generation + 1
             self.memory = self._write(state="parked", request=None, lease_until="", generation=generation)
@@ -251,7 +276,13 @@ class _Trip:
         return self.of.deliveries.write(self.event.record_key, self.delivery.destination, changed)
 
     def _note(
-        self, outcome: str, *, receipt: Receipt | None = None, reason: str = "", status: int | None = None
+        self,
+        outcome: str,
+        *,
+        receipt: Receipt | None = None,
+        reason: str = "",
+        status: int | None = None,
+        version: Version | None = None,
     ) -> None:
         at = self.of.clock()
         request = self.request or self.memory.request
@@ -261,17 +292,17 @@ class _Trip:
                 connection=self.event.connection,
                 module=self.event.module,
                 record_id=self.event.record_id,
-                number=self.record.number if self.record else "",
+                number=self._number(),
                 event=self.event.name,
-                version=str(self.event.version),
+                version=str(version or self.event.version),
                 origin=self.event.origin,
                 destination=self.delivery.destination,
                 outcome=outcome,
                 attempt=self.memory.attempts,
                 correlation_id=self.event.correlation_id,
                 operation=request.operation if request else "",
-                external_id=receipt.external_id if receipt else self.memory.external_id,
-                link=receipt.link if receipt else self.memory.link,
+                external_id=(receipt.external_id if receipt else "") or self.memory.external_id,
+                link=(receipt.link if receipt else "") or self.memory.link,
                 status=(receipt.status if receipt else status) or 0,
                 request_id=receipt.request_id if receipt else "",
                 duration_ms=round((at - self.now).total_seconds() * 1000),
@@ -279,6 +310,11 @@ class _Trip:
                 delivery=self.delivery.id,
             )
         )
+
+    def _number(self) -> str:
+        """The document's number, also of a delivery that ends before its record is read."""
+        number = (self.event.payload or {}).get(MODULES[self.event.module].number_field)
+        return str(number) if isinstance(number, str | int) else ""
 
 
 def superseded(version: Version, applied: Version | None) -> str:

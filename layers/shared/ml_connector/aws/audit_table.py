@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _SETTLED = ("delivered", "accepted", "skipped")
 _FIELDS = tuple(field.name for field in fields(AuditEntry) if field.name != "extra")
-MAX_REASON = 300
+MAX_REASON = 240
+MAX_TEXT = 80
+"""Bytes of the reason and of other texts from outside: an item must stay below 1 kB."""
 
 
 class AuditTable:
@@ -34,7 +36,8 @@ class AuditTable:
 
     def append(self, entry: AuditEntry) -> None:
         item: dict[str, Any] = {name: getattr(entry, name) for name in _FIELDS}
-        item["reason"] = entry.reason[:MAX_REASON]
+        item["reason"] = _cut(entry.reason, MAX_REASON)
+        item |= {name: _cut(item[name], MAX_TEXT) for name in ("number", "external_id", "request_id")}
         item["pk"] = f"{entry.connection}#{entry.module}#{entry.record_id}"
         item["sk"] = f"{entry.at}#{entry.delivery}#{entry.attempt}"
         item["time_pk"] = f"{entry.connection}#{entry.at[:10]}"
@@ -73,3 +76,8 @@ class AuditTable:
             for row in map(items.load, page["Items"]):
                 # Empty texts and zeros were left out of the item; the dataclass has them as defaults.
                 yield AuditEntry(**{"number": "", **{name: row[name] for name in _FIELDS if name in row}})
+
+
+def _cut(text: str, size: int) -> str:
+    """At most `size` bytes of UTF-8, whole characters."""
+    return text.encode(errors="replace")[:size].decode(errors="ignore")

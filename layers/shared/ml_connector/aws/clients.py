@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 # One retry by botocore beyond the first try, short time-outs: the queue is the patient one, not the function.
 _CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+
+# botocore tells at INFO where it found its credentials: a line per client and cold start that nobody reads.
+logging.getLogger("botocore").setLevel(logging.WARNING)
 
 
 @cache

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from ml_connector.errors import NotQueued
 from ml_connector.events import Delivery
 
@@ -35,7 +37,10 @@ class DeliveriesQueue:
 
     def _send(self, batch: list[SendMessageBatchRequestEntryTypeDef]) -> list[SendMessageBatchRequestEntryTypeDef]:
         """What was refused."""
-        answer = self._client.send_message_batch(QueueUrl=self._url, Entries=batch)
+        try:
+            answer = self._client.send_message_batch(QueueUrl=self._url, Entries=batch)
+        except (BotoCoreError, ClientError) as error:
+            raise NotQueued(f"SQS took nothing ({type(error).__name__})") from error
         taken = {entry["Id"] for entry in answer.get("Successful", [])}
         return [entry for entry in batch if entry["Id"] not in taken]
 
@@ -53,6 +58,8 @@ class ParkedDeliveries:
         self._url = url
 
     def park(self, body: str, *, group: str, key: str, reason: str) -> None:
+        # SQS refuses control characters, and vendors' texts may hold some.
+        shown = "".join(each if each.isprintable() else " " for each in reason[:1000])
         if len(body.encode()) > MAX_BYTES:
             body = json.dumps({"v": 0, "note": "too large to keep", "start": body[:100_000]})
         self._client.send_message(
@@ -60,7 +67,7 @@ class ParkedDeliveries:
             MessageBody=body,
             MessageGroupId=group,
             MessageDeduplicationId=hashlib.sha256(f"{key}#{reason}".encode()).hexdigest(),
-            MessageAttributes={"reason": {"DataType": "String", "StringValue": reason[:1000] or "unknown"}},
+            MessageAttributes={"reason": {"DataType": "String", "StringValue": shown or "unknown"}},
         )
 
 

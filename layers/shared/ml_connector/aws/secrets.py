@@ -39,15 +39,20 @@ class SecretStore:
         self._cache: dict[str, tuple[float, Mapping[str, Any]]] = {}
 
     def get(self, connection: str, purpose: str, *, max_age: float = KEPT) -> Mapping[str, Any]:
-        """An empty mapping if there is no such secret."""
+        """An empty mapping if there is no such secret.
+
+        A function may only read secrets of certain names, so AWS tells it "access denied" of one that is not there.
+        """
         name = self._name(connection, purpose)
         now = self._monotonic()
         if (hit := self._cache.get(name)) and now - hit[0] < max_age:
             return hit[1]
         try:
             answer = self._client.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
-        except self._client.exceptions.ResourceNotFoundException:
-            return {}
+        except self._client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] in ("ResourceNotFoundException", "AccessDeniedException"):
+                return {}
+            raise
         value: Mapping[str, Any] = json.loads(answer["SecretString"])
         self._cache[name] = (now, value)
         return value

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import jmespath
+from jmespath.exceptions import JMESPathError
 
 from ml_connector.connections import Connection
 from ml_connector.destinations import Toolbox
@@ -99,10 +100,12 @@ class Monday:
         source["lines_text"] = "\n".join(
             f"{line.quantity or ''} × {line.name}: {line.total or ''}".strip(" ×") for line in record.lines
         )
-        values = {
-            column: encode(kind, path.search(source), labels, record.title)
-            for column, kind, path, labels in self._columns
-        }
+        values: dict[str, Any] = {}
+        for column, kind, path, labels in self._columns:
+            try:
+                values[column] = encode(kind, path.search(source), labels, record.title)
+            except (ArithmeticError, JMESPathError) as error:
+                raise Undeliverable(f"column {column}: the record holds no {kind} there; map it differently") from error
         return {**values, self._settings["external_id_column"]: external_id}
 
     # --- sending ---------------------------------------------------------------------------------------------
@@ -132,8 +135,11 @@ class Monday:
     def _explain_refusal(self, item_id: str, error: Undeliverable) -> None:
         """Raises Gone if the update failed because the item is no longer on the board (6, procedure 1)."""
         reply = self._api.call({"query": monday.STATE, "variables": {"ids": [item_id]}})
-        found = [item for item in reply.data.get("items") or [] if isinstance(item, dict)]
-        if not any(item.get("state") == "active" for item in found):
+        found = reply.data.get("items")
+        if not isinstance(found, list):
+            # No list is no proof of absence.
+            raise RetryLater("monday did not say whether the item is there", status=reply.status) from error
+        if not any(isinstance(item, dict) and item.get("state") == "active" for item in found):
             raise Gone(f"item {item_id} was archived or deleted on the board", error.status) from error
 
     def settle(self, request: Request, memory: Memory) -> Receipt | None:
@@ -145,11 +151,13 @@ class Monday:
         wanted = json.loads(request.body["variables"]["cols"])[column]
         variables = {"board": str(self._settings["board_id"]), "col": column, "val": wanted}
         reply = self._api.call({"query": monday.FIND, "variables": variables})
-        page = reply.data.get("items_page_by_column_values") or {}
+        page = reply.data.get("items_page_by_column_values")
+        if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+            raise RetryLater("monday did not say whether the item is there", status=reply.status)
         # The search ignores case and matches whole values: compare exactly here. Of several, the first made counts.
         hits = [
             item
-            for item in page.get("items", [])
+            for item in page["items"]
             if any(value.get("id") == column and value.get("text") == wanted for value in item["column_values"])
         ]
         if not hits:

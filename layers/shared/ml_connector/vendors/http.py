@@ -6,6 +6,8 @@ Whether a call can have taken effect decides between RetryLater (nothing was sen
 from __future__ import annotations
 
 import json
+import re
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from ml_connector.errors import RetryLater, Undeliverable, Unknown
 
@@ -27,6 +29,8 @@ MAX_ANSWER = 8 * 1024 * 1024
 MAX_IDLE = 15.0
 """Seconds after which a kept connection is not trusted: a function may have been frozen while the peer closed it,
 and a call that dies on a dead connection would look like one that may have happened."""
+
+_HOST = re.compile(r"[a-z0-9.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class Http:
         sent = dict(headers or {})
         data: bytes | Mapping[str, str] | None = form
         if body is not None:
-            data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+            data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
             sent["Content-Type"] = "application/json; charset=utf-8"
         try:
             with self._session.request(
@@ -118,7 +122,7 @@ class Http:
                 )
         except requests.RequestException as error:
             raise _named(host, error) from None
-        except OSError as error:
+        except (HTTPError, OSError) as error:
             raise Unknown(f"{host}: the connection broke ({type(error).__name__})") from None
         finally:
             self._last = self._monotonic()
@@ -127,24 +131,34 @@ class Http:
         return answer
 
     def _target(self, url: str) -> str:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            raise Undeliverable("an address is not one that we call: it is malformed") from None
         if (
             parts.scheme != "https"
             or parts.username is not None
-            or parts.port not in (None, 443)
+            or port not in (None, 443)
+            # Parsers disagree about other characters: to some, `evil.com\.logic.azure.com` is the host evil.com.
+            or not _HOST.fullmatch(host)
             or not any(fnmatchcase(host, pattern) for pattern in self._allowed)
         ):
             raise Undeliverable(f"host {host[:100]!r} is not one that we call")
         return f"{self._sandbox}/{url.removeprefix('https://')}" if self._sandbox else url
 
 
-def _named(host: str, error: requests.RequestException) -> RetryLater:
+def _named(host: str, error: requests.RequestException) -> RetryLater | Undeliverable:
     """The text of requests' own errors is not passed on: it can hold the address, which may be a secret."""
     name = type(error).__name__
+    if isinstance(error, ValueError):
+        return Undeliverable(f"the address or a header of a call to {host} is malformed ({name})")
     cause = getattr(error.args[0] if error.args else None, "reason", None)
-    if isinstance(error, requests.exceptions.SSLError | requests.exceptions.ConnectTimeout) or isinstance(
-        cause, NewConnectionError | ConnectTimeoutError
-    ):
+    if isinstance(cause, NewConnectionError | ConnectTimeoutError) or _not_trusted(cause):
         return RetryLater(f"{host} cannot be reached ({name})")
     return Unknown(f"{host} gave no readable answer ({name})")
+
+
+def _not_trusted(cause: object) -> bool:
+    """The certificate was refused, which is before anything is sent. Other TLS faults can come after it."""
+    return any(isinstance(each, ssl.SSLCertVerificationError) for each in getattr(cause, "args", ()))

@@ -53,6 +53,9 @@ class Entra:
     scope: str
 
     def issue(self, credentials: Mapping[str, Any]) -> Issued:
+        for name in ("tenant_id", "client_id", "client_secret"):
+            if not credentials.get(name):
+                raise NeedsAttention(f"the Microsoft credentials lack {name}; store them whole")
         answer = self.http.call(
             "POST",
             f"https://login.microsoftonline.com/{quote(credentials['tenant_id'], safe='')}/oauth2/v2.0/token",
@@ -67,7 +70,7 @@ class Entra:
         data = data if isinstance(data, dict) else {}
         if answer.status == 200 and data.get("access_token"):
             return Issued(str(data["access_token"]), int(data.get("expires_in", 3599)))
-        codes = [code for code in data.get("error_codes", []) if isinstance(code, int)]
+        codes = [code for code in data.get("error_codes") or [] if isinstance(code, int)]
         error = str(data.get("error", ""))
         if answer.status >= 500 or answer.status == 429 or not error or error == "temporarily_unavailable":
             raise RetryLater(f"Entra ID answered {answer.status}", answer.retry_after(), answer.status)
@@ -136,6 +139,12 @@ def _error_code(answer: Answer) -> str:
     return str(error.get("code", "")) if isinstance(error, dict) else ""
 
 
+def _said(answer: Answer) -> str:
+    data = answer.json()
+    error = data.get("error") if isinstance(data, dict) else None
+    return str(error.get("message", ""))[:200] if isinstance(error, dict) else ""
+
+
 def _bot_error(answer: Answer) -> Exception:
     code, status = _error_code(answer), answer.status
     if status == 429:
@@ -147,7 +156,7 @@ def _bot_error(answer: Answer) -> Exception:
         return Unknown(f"Teams answered {status}", answer.retry_after(), status)
     if code == "ActivityNotFoundInConversation":
         return Gone("the message was deleted in Teams", status)
-    return Undeliverable(f"Teams refuses it: {_BOT_FAULTS.get(code, code or status)}", status)
+    return Undeliverable(f"Teams refuses it: {_BOT_FAULTS.get(code) or f'{code or status} {_said(answer)}'}", status)
 
 
 class Workflows:

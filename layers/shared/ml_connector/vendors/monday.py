@@ -57,6 +57,7 @@ _PENDING = "idempotency_conflict"
 _SERVER = {"internal_server_error", "internal server error"}
 _CREDENTIALS = {"unauthorized", "user_access_denied", "missingrequiredpermissions", "unauthorized_field_or_type"}
 _RESET = re.compile(r"reset in (\d+) seconds")
+_USED_UP = re.compile(r"r=0;t=(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,11 @@ class MondayApi:
         codes = {error.code.lower() for error in errors}
         text = "; ".join(error.message for error in errors)[:300] or f"HTTP {answer.status}"
         status = answer.status
-        wait = answer.retry_after(self._clock) or next((error.wait for error in errors if error.wait), None)
+        wait = (
+            answer.retry_after(self._clock)
+            or next((error.wait for error in errors if error.wait), None)
+            or _exhausted(answer.headers.get("ratelimit", ""))
+        )
         if _DAILY in codes:
             now = self._clock()
             midnight = (now + timedelta(days=1)).replace(hour=0, minute=1, second=0, microsecond=0)
@@ -154,6 +159,11 @@ def _wait(place: Mapping[str, Any]) -> float | None:
             return float(value)
     milliseconds = place.get("retryAfterMs")
     return float(milliseconds) / 1000 if isinstance(milliseconds, int) else None
+
+
+def _exhausted(policies: str) -> float | None:
+    """Seconds until the used-up policies of a RateLimit header begin anew (5.1)."""
+    return max((float(seconds) for seconds in _USED_UP.findall(policies)), default=None)
 
 
 def _said(message: str) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from ml_connector.connections import Connection
@@ -15,7 +16,9 @@ from ml_connector.vendors.http import Answer, Http
 
 PAGE = 200
 MAX_PAGES = 50
-"""10,000 rows of one module in one run; the next run goes on from there."""
+"""10,000 rows of one module in one run."""
+WINDOW = timedelta(days=30)
+"""Where Zoho does not sort by modification, records made within this time before `since` are looked through (6.3)."""
 
 # `Access Denied` is Zoho's answer to more than 10 tokens in 10 minutes (4.5, 4.6).
 _TOO_MANY_TOKENS = "access denied"
@@ -36,6 +39,9 @@ class ZohoAccounts:
 
     def issue(self, credentials: Mapping[str, Any]) -> Issued:
         """A new access token for the stored refresh token. Errors come as HTTP 200: only the body counts (4.5)."""
+        for name in ("region", "client_id", "client_secret", "refresh_token"):
+            if not credentials.get(name):
+                raise NeedsAttention(f"the Zoho credentials lack {name}; connect the organization")
         return self._token(
             credentials["region"],
             {
@@ -95,26 +101,34 @@ class ZohoBooks:
         raise Undeliverable(f"Zoho's answer holds no {module}")
 
     def changed_since(self, connection: Connection, module: str, since: str) -> Iterator[Mapping[str, Any]]:
-        """Rows modified at or after `since`. Zoho's order is checked, not trusted: a page out of order is read on."""
+        """Rows modified at or after `since`. Zoho's order is checked, not trusted: a page out of order is read on.
+
+        Raises Undeliverable when there are more rows than one run may read.
+        """
         shape = MODULES[module]
+        made_after = (datetime.fromisoformat(since) - WINDOW).strftime("%Y-%m-%dT%H:%M:%SZ")
         for page in range(1, MAX_PAGES + 1):
             data = self._get(
                 connection,
                 shape.path,
                 {"page": str(page), "per_page": str(PAGE), "sort_column": shape.sort, "sort_order": "D"},
             )
-            rows: list[Any] = next((data[key] for key in shape.list_keys if isinstance(data.get(key), list)), [])
-            times = [timestamp(row.get("last_modified_time") or row.get("created_time")) for row in rows]
-            yield from (row for row, time in zip(rows, times, strict=True) if time >= since)
-            in_order = times == sorted(times, reverse=True) and shape.sort == "last_modified_time"
+            listed: list[Any] = next((data[key] for key in shape.list_keys if isinstance(data.get(key), list)), [])
+            rows = [row for row in listed if isinstance(row, dict)]
+            made = [timestamp(row.get("created_time")) for row in rows]
+            changed = [timestamp(row.get("last_modified_time") or row.get("created_time")) for row in rows]
+            yield from (row for row, time in zip(rows, changed, strict=True) if time >= since)
             more = isinstance(data.get("page_context"), dict) and data["page_context"].get("has_more_page")
-            if not more or (in_order and times and times[-1] < since):
+            in_order = shape.sort == "last_modified_time" and _descending(changed)
+            if not more or (_past(changed, since) if in_order else _past(made, made_after)):
                 return
+        raise Undeliverable(f"Zoho Books, {shape.path}: more than {MAX_PAGES * PAGE} rows to read since {since}")
 
     def _get(self, connection: Connection, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         token = self._tokens.access_token(connection.name, "zoho")
         answer = self._call(connection, path, query, token)
-        if answer.status == 401 and _code(answer) != 57:
+        if answer.status == 401:
+            # Once: 14 is a token that has ended, 57 may be one from before its permissions were given (8).
             token = self._tokens.access_token(connection.name, "zoho", rejected=token)
             answer = self._call(connection, path, query, token)
         return _checked(answer, path)
@@ -126,6 +140,15 @@ class ZohoBooks:
             headers={"Authorization": f"Zoho-oauthtoken {token}"},
             query={**query, "organization_id": connection.organization_id},
         )
+
+
+def _descending(times: list[str]) -> bool:
+    return times == sorted(times, reverse=True)
+
+
+def _past(times: list[str], end: str) -> bool:
+    """True if the page is in descending order and goes beyond `end`: the pages after it hold nothing newer."""
+    return bool(times) and _descending(times) and times[-1] < end
 
 
 def _code(answer: Answer) -> int | None:
@@ -149,8 +172,8 @@ def _checked(answer: Answer, path: str) -> dict[str, Any]:
         raise RetryLater(f"{where}: too many requests ({code})", answer.retry_after() or 60, 429)
     if code == 1000 or answer.status >= 500 or (code is None and answer.status < 400):
         raise RetryLater(f"{where}: Zoho answered {answer.status}", answer.retry_after(), answer.status)
-    if code == 57:
-        raise Undeliverable(f"{where}: the token lacks a scope or role; connect again with it. Zoho: {said}", 401)
+    if code in (14, 57) or answer.status == 401:
+        raise NeedsAttention(f"{where}: the token is not accepted or lacks a scope; connect again. Zoho: {said}", 401)
     if code == 1002:
         raise Undeliverable(f"{where}: the record does not exist (any more)", answer.status)
     raise Undeliverable(f"{where}: Zoho refuses it, code {code}: {said}", answer.status)

@@ -22,6 +22,7 @@ MAX_BYTES = 26_000
 """Of the card as JSON: below the 28 KB that a Workflows message may have, its envelope included."""
 MAX_LINES = 10
 MAX_TEXT = 200
+MAX_SUMMARY = 400
 
 _COLOURS = {
     "attention": {"overdue", "void", "voided", "declined", "rejected", "cancelled"},
@@ -29,7 +30,7 @@ _COLOURS = {
     "warning": {"draft", "partially_paid", "pending_approval", "unpaid"},
 }
 _MARKDOWN = re.compile(r"([\\`*_\[\]()#~>|])")
-_LIST_START = re.compile(r"^(\s*)([-+]|\d+\.)(\s)")
+_LIST_START = re.compile(r"^(\d*)([-+.])(?=\s)")
 
 
 def card(event: Event, record: Record, connection: Connection) -> dict[str, Any]:
@@ -43,9 +44,8 @@ def card(event: Event, record: Record, connection: Connection) -> dict[str, Any]
 
 def summary(event: Event, record: Record) -> str:
     """One line for notifications: plain text."""
-    return " · ".join(
-        part for part in (_headline(event, record), record.party, _amount(record), _status(record)) if part
-    )
+    parts = (_headline(event, record), record.party, _amount(record), _status(record))
+    return _cut(" · ".join(part for part in parts if part), MAX_SUMMARY)
 
 
 def _card(event: Event, record: Record, connection: Connection, lines: int) -> dict[str, Any]:
@@ -162,7 +162,6 @@ def _table(record: Record, lines: int) -> dict[str, Any]:
 
     return {
         "type": "Table",
-        "firstRowAsHeaders": True,
         "showGridLines": False,
         "columns": [{"width": 4}, {"width": 1}, {"width": 2}],
         "rows": [
@@ -204,7 +203,9 @@ def _day(day: date | None) -> str:
 
 def escape(text: str) -> str:
     """Text that shows as it is: cut to MAX_TEXT, markdown characters with a backslash (5.3)."""
+    return _LIST_START.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\1", _cut(text, MAX_TEXT)))
+
+
+def _cut(text: str, length: int) -> str:
     text = " ".join(text.split())
-    if len(text) > MAX_TEXT:
-        text = text[: MAX_TEXT - 1] + "…"
-    return _LIST_START.sub(r"\1\\\2\3", _MARKDOWN.sub(r"\\\1", text))
+    return text if len(text) <= length else text[: length - 1] + "…"

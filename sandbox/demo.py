@@ -1,0 +1,282 @@
+"""`make demo`: the main job on one machine, on real input, for people to look at.
+
+The real template on a local AWS, strict stand-ins of Zoho Books, Microsoft and monday.com, the example connection.
+A bookkeeper works in Zoho; what arrives in Teams and on monday is shown and checked.
+Environment: ONCE=1 ends after the run; FILE and EVENT send a payload of one's own instead. Exit code 0 if all arrived.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ml_connector.modules import EVENTS, MODULES
+from sandbox.session import Box, sandbox
+from sandbox.vendors import default_world as world
+
+console = Console(highlight=False)
+
+
+# What the bookkeeper enters; Zoho fills in the rest.
+RECORDS: dict[str, dict[str, Any]] = {
+    "invoice": {
+        "line_items": [
+            {"name": "Deck oven, three decks", "quantity": 1, "rate": 18400},
+            {"name": "Installation and training", "quantity": 6, "rate": 95},
+        ]
+    },
+    "bill": {"line_items": [{"name": "Kraft boxes 30 × 20", "quantity": 1500, "rate": 0.42}]},
+    "purchase_order": {"line_items": [{"name": "Baking parchment, 500 sheets", "quantity": 40, "rate": 12.75}]},
+    "customer_payment": {"amount": 9485},
+    "vendor_payment": {"amount": 630},
+}
+
+
+@dataclass
+class Story:
+    """What was done in Zoho, what came of each call, and what must be true in the end."""
+
+    sent: int = 0
+    refused: int = 0
+    checks: list[tuple[str, bool]] = field(default_factory=list)
+
+    def send(self, what: str, answer: dict[str, Any], wanted: int = 202) -> dict[str, Any]:
+        statuses = [webhook["status"] for webhook in answer["webhooks"]]
+        self.sent += sum(webhook["attempts"] for webhook in answer["webhooks"] if webhook["status"] == 202)
+        self.refused += statuses.count(401)
+        colour = "green" if set(statuses) == {wanted} else "red"
+        console.print(f"  {what} [dim]→[/] [{colour}]{', '.join(map(str, statuses)) or 'no webhook'}[/]")
+        if set(statuses) != {wanted}:
+            self.check(f"{what}: answered {wanted}", holds=False)
+        return answer
+
+    def check(self, what: str, *, holds: bool) -> None:
+        self.checks.append((what, holds))
+
+
+def main() -> int:
+    once, file, event = bool(os.environ.get("ONCE")), os.environ.get("FILE", ""), os.environ.get("EVENT", "")
+    if file and (event not in EVENTS or not Path(file).is_file()):
+        console.print(f"[red]FILE must be a file and EVENT one of {', '.join(EVENTS)}[/]")
+        return 2
+    started = time.monotonic()
+    with sandbox(
+        progress=lambda step: console.print(f"[dim]·[/] {step} [dim]{time.monotonic() - started:.1f} s[/]")
+    ) as box:
+        console.print()
+        begun = time.monotonic()
+        story = _own_payload(box, Path(file), event) if file else _bookkeeping(box)
+        arrived = box.settled(120)
+        seconds = time.monotonic() - begun
+        story.check("every delivery has ended", holds=arrived)
+        summary = _report(box, story, seconds)
+        if not once:
+            _stay(box, story)
+        # The last line is for scripts.
+        print(json.dumps(summary), flush=True)
+        return 0 if all(holds for _, holds in story.checks) else 1
+
+
+# --- what happens in Zoho --------------------------------------------------------------------------------------------
+
+
+def _bookkeeping(box: Box) -> Story:
+    """One of each module, two updates, and the three things that must change nothing."""
+    console.print("[bold]In Zoho Books[/] (each line is a signed webhook, and what ingest answered)")
+    story = Story()
+    org, zoho = box.organization, box.zoho
+    made = {module: zoho.create(org, module, fields) for module, fields in RECORDS.items()}
+    for module, answer in made.items():
+        story.send(f"{MODULES[module].label.lower()} created", answer)
+    invoice, bill = made["invoice"]["id"], made["bill"]["id"]
+    box.settled()
+
+    zoho.advance(60)
+    story.send("bill paid, webhook sent twice", zoho.update(org, "bill", bill, _paid(box, "bill", bill), copies=2))
+    box.settled()
+    before = _seen(box)
+    story.send("bill forged: paid to somebody else", zoho.update(org, "bill", bill, _forgery(), signed="forged"), 401)
+    zoho.update(org, "bill", bill, {"vendor_name": _vendor(box, bill)}, webhook="lose")
+    box.settled()
+    story.check("the forged webhook was refused and changed nothing", holds=_seen(box) == before)
+
+    zoho.advance(60)
+    held = zoho.update(org, "invoice", invoice, {"status": "viewed"}, webhook="hold")["webhooks"][0]["id"]
+    zoho.advance(60)
+    story.send("invoice paid", zoho.update(org, "invoice", invoice, _paid(box, "invoice", invoice)))
+    box.settled()
+    before = _seen(box)
+    statuses = zoho.send_again(org, held)
+    story.sent += 1
+    console.print(f"  the older “invoice viewed”, late [dim]→[/] [green]{statuses[0]}[/]")
+    box.settled()
+    story.check("the webhook that came late changed nothing: the newer state stayed", holds=_seen(box) == before)
+
+    items = {item["text"]["zb_doc_id"]: item for item in box.items()}
+    story.check("one item per record on the board, five in all", holds=len(items) == len(box.items()) == len(MODULES))
+    story.check("one card per record in the channel, five in all", holds=len(box.messages()) == len(MODULES))
+    for module, identity in (("invoice", invoice), ("bill", bill)):
+        item = items.get(f"zb:{org}:{module}:{identity}", {"text": {}})
+        story.check(f"the {module}'s item says Paid", holds=item["text"].get("zb_status") == "Paid")
+    edits = sorted(message["edits"] for message in box.messages())
+    story.check("the duplicate changed nothing: two cards were edited, once each", holds=edits == [0, 0, 0, 1, 1])
+    return story
+
+
+def _record(box: Box, module: str, identity: str) -> dict[str, Any]:
+    records = box.zoho.records(box.organization)["records"]
+    found: dict[str, Any] = records[MODULES[module].path][identity]
+    return found
+
+
+def _paid(box: Box, module: str, identity: str) -> dict[str, Any]:
+    return {"status": "paid", "balance": 0, "payment_made": _record(box, module, identity)["total"]}
+
+
+def _vendor(box: Box, bill: str) -> str:
+    items = [item for item in box.items() if item["text"]["zb_doc_id"].endswith(f":{bill}")]
+    return str(items[0]["text"]["zb_party"])
+
+
+def _forgery() -> dict[str, Any]:
+    return {"vendor_name": "Mallory & Sons"}
+
+
+def _seen(box: Box) -> tuple[Any, ...]:
+    """Everything that people see in the channel and on the board."""
+    return (
+        [(message["id"], message["edits"], message["card"]) for message in box.messages()],
+        [(item["id"], item["name"], item["text"], item["updated_at"]) for item in box.items()],
+    )
+
+
+def _own_payload(box: Box, file: Path, event: str) -> Story:
+    story = Story()
+    module, _, action = event.partition(".")
+    console.print(f"[bold]{event}[/] with {file}")
+    webhooks = box.zoho.send_payload(box.organization, module, action, file.read_text())
+    story.send("sent", {"webhooks": webhooks})
+    box.settled()
+    entries = box.audit()
+    story.check("it was delivered", holds=any(entry["outcome"] in ("delivered", "accepted") for entry in entries))
+    for line in box.stack.records("ingest"):
+        if line.get("message") == "rejected":
+            console.print(f"  ingest says: {line['reason']}: {line['detail']}", style="red", markup=False)
+    return story
+
+
+# --- what people see -----------------------------------------------------------------------------------------------
+
+
+def _report(box: Box, story: Story, seconds: float) -> dict[str, Any]:
+    entries = box.audit()
+    delivered = [entry for entry in entries if entry["outcome"] in ("delivered", "accepted")]
+    parked = box.parked()
+    story.check("nothing is parked", holds=parked == 0)
+    doubled = sum(count - 1 for count in Counter(item["text"]["zb_doc_id"] for item in box.items()).values())
+
+    _table(
+        "In Teams, channel finance",
+        ("card", "edited"),
+        [(m["summary"], f"{m['edits']}×" if m["edits"] else "") for m in box.messages()],
+    )
+    columns = ("zb_number", "zb_party", "zb_status", "zb_total", "zb_currency", "zb_due")
+    rows = [[item["text"].get(name) or "" for name in columns] for item in box.items()]
+    _table("On monday, board Zoho Books", ("number", "party", "status", "total", "currency", "due"), rows)
+    trail = [
+        (
+            e["at"][11:23],
+            e["event"],
+            e["number"] or e["record_id"],
+            e["destination"],
+            e["outcome"],
+            e["reason"] or f"{e['operation']} {e['external_id']}",
+        )
+        for e in reversed(entries)
+    ]
+    _table("Audit trail", ("time", "event", "record", "destination", "outcome", ""), trail)
+    console.print()
+    for what, holds in story.checks:
+        console.print(f"[{'green' if holds else 'red'}]{'✓' if holds else '✗'}[/] {what}")
+    console.print()
+    return {
+        "sent": story.sent,
+        "delivered": len(delivered),
+        "parked": parked,
+        "duplicates": doubled,
+        "seconds": round(seconds, 2),
+    }
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    grid = Table(
+        *columns, title=title, title_style="bold", title_justify="left", box=None, header_style="dim", pad_edge=False
+    )
+    for row in rows:
+        grid.add_row(*(escape(str(cell)) for cell in row))
+    console.print()
+    console.print(grid)
+
+
+@dataclass
+class Shown:
+    """What the page shows of a sandbox (`sandbox.page.app.Sources`)."""
+
+    box: Box
+    story: Story
+
+    def channels(self) -> list[dict[str, Any]]:
+        return [
+            {"name": name, "team": "Harbour Supplies", "messages": self.box.zoho.messages(channel)}
+            for name, channel in (("finance", world.CHANNEL_FINANCE), ("purchasing", world.CHANNEL_PURCHASING))
+        ]
+
+    def board(self) -> dict[str, Any]:
+        return self.box.zoho.board(world.MONDAY_BOARD)
+
+    def audit(self) -> list[dict[str, Any]]:
+        return self.box.audit()
+
+    def summary(self) -> dict[str, int]:
+        outcomes = Counter(entry["outcome"] for entry in self.box.audit())
+        return {
+            "sent": self.story.sent,
+            "delivered": outcomes["delivered"] + outcomes["accepted"],
+            "parked": self.box.parked(),
+            "duplicates": outcomes["skipped"],
+            "refused": self.story.refused,
+        }
+
+
+def _stay(box: Box, story: Story) -> None:
+    """The page, until Ctrl-C."""
+    from sandbox.page.server import page
+
+    stop = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: stop.set())
+    with page(Shown(box, story)) as url:
+        console.print(f"[bold]Look at it:[/] {url}")
+        console.print("mlc works on this sandbox, from another terminal:", style="dim")
+        for name, value in {**box.stack.environment(), "MLC_WEBHOOK_URL": f"{box.stack.webhook_url}/webhooks"}.items():
+            console.print(f"  export {name}={value}", style="dim", soft_wrap=True)
+        console.print("  .venv/bin/mlc send-test acme-eu --event invoice.created", style="dim")
+        console.print("Ctrl-C ends it and removes everything.", style="dim")
+        stop.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
