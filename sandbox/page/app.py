@@ -1,0 +1,149 @@
+"""The page's server side: four small JSON answers and static files. It knows no vendor and no AWS."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sandbox.page.node import LIBRARY
+
+STATIC = Path(__file__).resolve().parent / "static"
+MOST_ENTRIES = 500
+"""Of the trail, newest first: what one answer may carry."""
+
+# The policies are those the card renderer makes for itself; our own scripts never write HTML.
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types adaptivecards#markdownPassthroughPolicy adaptivecards#restoreContentsPolicy"
+        " adaptivecards#deprecatedExportedFunctionPolicy",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+_log = logging.getLogger(__name__)
+
+
+class Sources(Protocol):
+    """Where the page looks. Plain data that JSON can carry.
+
+    Each method is called from a thread, about once a second for every page that is open and visible.
+    """
+
+    def channels(self) -> Sequence[Mapping[str, Any]]:
+        """`[{name, team?, messages}]`; a message as `GET /_control/teams/channels/{id}/messages` shows it."""
+        ...
+
+    def board(self) -> Mapping[str, Any] | None:
+        """A board as `GET /_control/monday/boards/{id}` shows it, or None."""
+        ...
+
+    def audit(self) -> Iterable[Mapping[str, Any]]:
+        """Entries with the fields of `ml_connector.ports.AuditEntry`, in any order; empty ones may be left out."""
+        ...
+
+    def summary(self) -> Mapping[str, int]:
+        """`{sent, delivered, parked, duplicates}`, and `refused` where calls were turned away."""
+        ...
+
+
+def create_page(sources: Sources, library: Path = LIBRARY) -> Starlette:
+    """The application. Serve it on 127.0.0.1 only; calls to any other name are refused with 400.
+
+    GET /api/channel `{channels}`, /api/board `{board}`, /api/audit `{entries, more}` (newest first), /api/summary: 200
+    with an ETag, 304 for an If-None-Match with that ETag, 503 `{error}` while a source cannot be read.
+    """
+    answers: Mapping[str, Callable[[], Any]] = {
+        "channel": lambda: {"channels": list(sources.channels())},
+        "board": lambda: {"board": sources.board()},
+        "audit": lambda: _newest(sources.audit()),
+        "summary": lambda: dict(sources.summary()),
+    }
+
+    def script(_: Request) -> Response:
+        return FileResponse(library) if library.is_file() else Response(status_code=404)
+
+    return Starlette(
+        routes=[
+            *(Route(f"/api/{name}", _endpoint(name, look), methods=["GET"]) for name, look in answers.items()),
+            Route("/vendor/adaptivecards.min.js", script, methods=["GET"]),
+            Mount("/", StaticFiles(directory=STATIC, html=True)),
+        ],
+        middleware=[
+            Middleware(_Guarded),
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False),
+        ],
+    )
+
+
+def _newest(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    ordered = sorted(entries, key=itemgetter("at"), reverse=True)
+    return {"entries": ordered[:MOST_ENTRIES], "more": len(ordered) > MOST_ENTRIES}
+
+
+def _endpoint(name: str, look: Callable[[], Any]) -> Callable[[Request], Response]:
+    def answer(request: Request) -> Response:
+        try:
+            content = look()
+        except Exception as error:  # whatever a source can raise: the page says so and asks again
+            _log.warning("the page cannot read %s: %s", name, type(error).__name__)
+            return _json({"error": f"{name} cannot be read: {type(error).__name__}"}, 503)
+        response = _json(content, 200)
+        tag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"ETag": tag})
+        response.headers["ETag"] = tag
+        return response
+
+    return answer
+
+
+def _json(content: Any, status: int) -> Response:
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=str)
+    return Response(body, status, media_type="application/json")
+
+
+class _Guarded:
+    """Adds HEADERS to every answer; nothing is taken from a cache without asking."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers.setdefault("Cache-Control", "no-cache")
+            await send(message)
+
+        await self._app(scope, receive, guarded)

@@ -1,0 +1,60 @@
+// Asks for news once a second and hands it to the parts of the page. An unchanged answer costs no drawing.
+
+import { openStory, showAudit } from "./audit.js";
+import { showBoard } from "./board.js";
+import { byId, el, sync } from "./dom.js";
+import { showChannels } from "./teams.js";
+
+const COUNTS = [
+  ["sent", "Sent", "webhooks from Zoho Books"],
+  ["delivered", "Delivered", "messages and items made or updated"],
+  ["parked", "Parked", "kept for a person, with the reason"],
+  ["duplicates", "Duplicates skipped", "sent again, without a second effect"],
+  ["refused", "Refused", "forged or broken calls turned away"],
+];
+
+function showSummary(summary) {
+  const items = COUNTS.filter(([name]) => name in summary).map(([name, label, about]) => ({ name, label, about, value: summary[name] }));
+  sync(byId("counts"), items, (one) => one.name, ({ name, label, about, value }) =>
+    el("div", { class: `figure ${name} ${value ? "some" : "zero"}`, title: about }, el("dt", {}, label), el("dd", {}, String(value))));
+}
+
+const parts = [
+  { path: "api/summary", show: showSummary },
+  { path: "api/audit", show: showAudit },
+  { path: "api/channel", show: (data) => showChannels(data, openStory) },
+  { path: "api/board", show: (data) => showBoard(data, openStory) },
+];
+
+async function refresh(part) {
+  const headers = part.tag ? { "If-None-Match": part.tag } : {};
+  const answer = await fetch(part.path, { headers, cache: "no-store", signal: AbortSignal.timeout(10_000) });
+  if (answer.status === 304) return;
+  if (!answer.ok) throw new Error(`${part.path}: ${answer.status}`);
+  part.show(await answer.json());
+  part.tag = answer.headers.get("ETag"); // after showing: what could not be shown is asked for again
+}
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+function say(state, text) {
+  const live = byId("live");
+  if (live.textContent === text) return; // or a screen reader would say it every second
+  live.className = `live ${state}`;
+  live.textContent = text;
+}
+
+async function watch() {
+  for (;;) {
+    if (!document.hidden) {
+      const results = await Promise.allSettled(parts.map(refresh));
+      const failed = results.filter((one) => one.status === "rejected");
+      if (failed.length) console.warn(...failed.map((one) => one.reason));
+      if (!failed.length) say("on", "live");
+      else say("off", failed.length === parts.length ? "The sandbox is not running; waiting for it" : "Part of the sandbox does not answer; asking again");
+    }
+    await pause(1000);
+  }
+}
+
+watch();

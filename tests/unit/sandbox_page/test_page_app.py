@@ -1,0 +1,174 @@
+"""The page's server side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from page_calls import get
+from starlette.applications import Starlette
+
+from sandbox.page.app import MOST_ENTRIES, create_page
+from sandbox.page.made_up import MadeUp
+
+APIS = ("/api/channel", "/api/board", "/api/audit", "/api/summary")
+
+
+@pytest.fixture(scope="module")
+def company() -> MadeUp:
+    return MadeUp()
+
+
+@pytest.fixture
+def page(company: MadeUp) -> Starlette:
+    return create_page(company)
+
+
+class Trail:
+    """Sources with nothing but a trail."""
+
+    def __init__(self, entries: Sequence[Mapping[str, Any]] = ()) -> None:
+        self.entries = entries
+
+    def channels(self) -> Sequence[Mapping[str, Any]]:
+        return []
+
+    def board(self) -> Mapping[str, Any] | None:
+        return None
+
+    def audit(self) -> Iterator[Mapping[str, Any]]:
+        yield from self.entries
+
+    def summary(self) -> Mapping[str, int]:
+        return {"sent": 0, "delivered": 0, "parked": 0, "duplicates": 0}
+
+
+class Broken(Trail):
+    """Sources whose stand-ins are gone."""
+
+    def board(self) -> Mapping[str, Any] | None:
+        raise ConnectionError("http://127.0.0.1:1/?secret=hunter2")
+
+
+def test_channels_show_cards_as_posted(page: Starlette) -> None:
+    """The channel's messages arrive with the card that the product made, and with the number of edits."""
+    finance = get(page, "/api/channel").json()["channels"][0]
+    first = finance["messages"][0]
+    assert finance["name"] == "finance"
+    assert first["card"]["type"] == "AdaptiveCard"
+    assert first["edits"] == 2
+
+
+def test_board_shows_columns_and_cells(page: Starlette) -> None:
+    """The board arrives with its columns' settings, so that a status has its colour and money its unit."""
+    board = get(page, "/api/board").json()["board"]
+    columns = {column["id"]: column for column in board["columns"]}
+    cell = board["items"][0]["raw"]["zb_status"]
+    label = next(one for one in columns["zb_status"]["settings"]["labels"] if one["id"] == cell["index"])
+    assert (label["label"], columns["zb_total_base"]["settings"]["unit"]["symbol"]) == ("Paid", "€")
+
+
+def test_trail_is_newest_first(page: Starlette) -> None:
+    """The trail is ordered by time, newest first, whatever order its source gives."""
+    times = [entry["at"] for entry in get(page, "/api/audit").json()["entries"]]
+    assert len(times) > 10
+    assert times == sorted(times, reverse=True)
+
+
+def test_trail_has_an_end() -> None:
+    """A long trail is cut to its newest entries, and says so."""
+    start = datetime(2026, 11, 22, tzinfo=UTC)
+    entries = [{"at": f"{start + timedelta(seconds=n):%Y-%m-%dT%H:%M:%SZ}"} for n in range(MOST_ENTRIES + 1)]
+    answer = get(create_page(Trail(entries)), "/api/audit").json()
+    assert (len(answer["entries"]), answer["more"], answer["entries"][0]) == (MOST_ENTRIES, True, entries[-1])
+
+
+def test_summary_has_the_counts(page: Starlette) -> None:
+    """The header's figures come from the source as they are."""
+    assert get(page, "/api/summary").json() == {
+        "sent": 11, "delivered": 17, "parked": 1, "duplicates": 2, "refused": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", APIS)
+def test_unchanged_answers_cost_nothing(page: Starlette, path: str) -> None:
+    """Whoever has the current state gets a 304 without a body, so the page does not draw again."""
+    first = get(page, path)
+    again = get(page, path, {"if-none-match": first.headers["etag"]})
+    assert (first.status, again.status, again.body) == (200, 304, b"")
+
+
+def test_news_changes_the_tag() -> None:
+    """Whatever happens makes a new tag."""
+    company = MadeUp(empty=True)
+    page = create_page(company)
+    before = {path: get(page, path).headers["etag"] for path in APIS}
+    company.happen("invoice", 1)
+    after = {path: get(page, path, {"if-none-match": before[path]}) for path in APIS}
+    assert {path: answer.status for path, answer in after.items()} == dict.fromkeys(APIS, 200)
+
+
+def test_empty_sandbox_answers() -> None:
+    """Before anything happened every part answers with nothing, not with an error."""
+    page = create_page(Trail())
+    assert get(page, "/api/channel").json() == {"channels": []}
+    assert get(page, "/api/board").json() == {"board": None}
+    assert get(page, "/api/audit").json() == {"entries": [], "more": False}
+
+
+def test_source_in_trouble_is_a_503_that_keeps_secrets() -> None:
+    """A source that cannot be read is a 503 of its own; the others still answer, and no detail of the error leaks."""
+    page = create_page(Broken())
+    answer = get(page, "/api/board")
+    assert answer.status == 503
+    assert answer.json() == {"error": "board cannot be read: ConnectionError"}
+    assert get(page, "/api/audit").status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/page.js", "/api/board", "/no-such-file", "/vendor/adaptivecards.min.js"])
+def test_every_answer_is_guarded(page: Starlette, path: str) -> None:
+    """Every answer forbids inline script, foreign hosts, framing and guessing of types."""
+    headers = get(page, path).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "require-trusted-types-for 'script'" in policy
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8000", "0.0.0.0:8000"])
+def test_other_names_are_refused(page: Starlette, host: str) -> None:
+    """A name that was made to point at 127.0.0.1 reads nothing (DNS rebinding)."""
+    assert get(page, "/api/audit", {"host": host}).status == 400
+
+
+@pytest.mark.parametrize("path", ["/../app.py", "/%2e%2e/app.py", "/app.py", "/package.json", "/node.txt"])
+def test_only_static_files_are_served(page: Starlette, path: str) -> None:
+    """Nothing beside static/ can be read."""
+    assert get(page, path).status == 404
+
+
+@pytest.mark.parametrize("path", APIS)
+def test_page_only_looks(page: Starlette, path: str) -> None:
+    """The page changes nothing: other methods are refused."""
+    assert get(page, path, method="POST").status == 405
+
+
+def test_missing_renderer_is_a_404(company: MadeUp, tmp_path: Path) -> None:
+    """Without the card renderer the page still works: its script is missing, the cards' texts are shown."""
+    page = create_page(company, library=tmp_path / "missing.js")
+    assert get(page, "/vendor/adaptivecards.min.js").status == 404
+    assert get(page, "/").status == 200
+
+
+def test_renderer_is_served_when_installed(company: MadeUp, tmp_path: Path) -> None:
+    """The card renderer is served from where it was installed."""
+    library = tmp_path / "adaptivecards.min.js"
+    library.write_text("/* renderer */")
+    answer = get(create_page(company, library=library), "/vendor/adaptivecards.min.js")
+    assert (answer.status, answer.body) == (200, b"/* renderer */")
+    assert answer.headers["content-type"].startswith("text/javascript")
