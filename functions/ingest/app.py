@@ -46,14 +46,19 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 def _inbound(event: dict[str, Any]) -> Inbound:
+    """The call as Zoho sent it: HTTP API gives bodies that are not text, and some that are, in base64."""
     path = event.get("pathParameters") or {}
-    body = event.get("body") or ""
+    text = event.get("body") or ""
+    try:
+        body = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode("utf-8", "surrogatepass")
+    except ValueError as error:
+        raise InboundRejected(400, "body_unreadable", str(error)) from error
     return Inbound(
         source=path.get("source", ""),
         token=path.get("token", ""),
-        query=event.get("rawQueryString", ""),
+        query=event.get("rawQueryString") or "",
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
-        body=base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass"),
+        body=body,
     )
 
 

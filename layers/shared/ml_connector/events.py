@@ -13,6 +13,10 @@ from ml_connector.errors import Undeliverable
 SCHEMA = 1
 Payload = Mapping[str, Any]
 
+_TEXTS = (
+    "destination", "connection", "module", "record", "action", "version", "origin", "received_at", "correlation_id",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -111,26 +115,28 @@ class Delivery:
         """Raises Undeliverable for a message that this version of the code cannot read."""
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Undeliverable("the queue message is not JSON") from error
         schema = data.get("v") if isinstance(data, dict) else None
         if schema != SCHEMA:
             raise Undeliverable(f"the queue message has schema {schema!r}; this release reads schema {SCHEMA}")
-        try:
-            event = Event(
-                connection=data["connection"],
-                module=data["module"],
-                record_id=data["record"],
-                action=data["action"],
-                version=Version.parse(data["version"]),
-                origin=data["origin"],
-                received_at=data["received_at"],
-                correlation_id=data["correlation_id"],
-                payload=data["payload"],
-            )
-            return cls(event, data["destination"])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise Undeliverable(f"the queue message lacks {error}") from error
+        wrong = [name for name in _TEXTS if not isinstance(data.get(name), str)]
+        if not isinstance(data.get("payload"), dict | None):
+            wrong.append("payload")
+        if wrong:
+            raise Undeliverable(f"the queue message lacks {', '.join(wrong)}")
+        event = Event(
+            connection=data["connection"],
+            module=data["module"],
+            record_id=data["record"],
+            action=data["action"],
+            version=Version.parse(data["version"]),
+            origin=data["origin"],
+            received_at=data["received_at"],
+            correlation_id=data["correlation_id"],
+            payload=data.get("payload"),
+        )
+        return cls(event, data["destination"])
 
 
 def _digest(text: str) -> str:

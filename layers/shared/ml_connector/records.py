@@ -74,7 +74,7 @@ class Record:
     @property
     def title(self) -> str:
         """`Invoice INV-000412`: never empty, because the id always is there."""
-        return f"{self.label} {self.number or self.id}"
+        return f"{self.label} {self.number[:100] or self.id}"
 
     @property
     def version(self) -> Version:
@@ -108,7 +108,7 @@ def read(module: str, payload: Payload) -> Record:
     identity = _text(payload, shape.id_field)
     if not identity:
         raise BadRecord(f"{shape.id_field} is missing")
-    if len(identity) > 64 or not identity.isalnum():
+    if len(identity) > 64 or not (identity.isascii() and identity.isalnum()):
         raise BadRecord(f"{shape.id_field} is not an id")
     amount = _money(payload, shape.amount)
     rate = _money(payload, "exchange_rate")
@@ -145,18 +145,21 @@ def timestamp(value: object) -> str:
         return ""
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        utc = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadRecord(f"a time is not readable: {value[:40]!r}") from None
     if moment.tzinfo is None:
         raise BadRecord(f"a time has no offset: {value[:40]!r}")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # isoformat, because it pads the year: versions are compared as texts.
+    return utc.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def _text(payload: Payload, name: str) -> str:
     value = payload.get(name)
     if value is None or isinstance(value, bool | list | dict):
         return ""
-    return str(value).strip()
+    # Half a surrogate pair can be written in JSON, but not in UTF-8, which everything after this needs.
+    return str(value).encode(errors="replace").decode().strip()
 
 
 def _first(payload: Payload, names: tuple[str, ...]) -> str:
@@ -216,7 +219,8 @@ def _custom(payload: Payload) -> dict[str, str]:
 
 
 def _canonical(amount: Decimal | None) -> str:
-    return "" if amount is None else format(amount.normalize(), "f")
+    """One text for equal amounts: 0 is added because -0 equals 0 but is not written like it."""
+    return "" if amount is None else format((amount + 0).normalize(), "f")
 
 
 def as_mapping(record: Record) -> dict[str, Any]:

@@ -21,7 +21,14 @@ _MODELS: tuple[type[BaseModel], ...] = (
 _KEYS = sorted({field.alias or name for model in _MODELS for name, field in model.model_fields.items()})
 
 _TABLE = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
-_KEY = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z0-9_-]+))\s*=""")
+_KEY = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z0-9_.-]+))\s*=""")
+_WORDS = {
+    "missing": "is missing",
+    "tuple_type": 'must be a list: ["…"], or [[…]] for a list of tables',
+    "string_type": 'must be a text in "quotes"',
+}
+_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+_WAY_OUT = 'texts stand in "quotes", lists in [brackets], each key once and on a line of its own'
 
 
 def load(path: Path) -> ConnectionFile:
@@ -42,12 +49,26 @@ def parse(content: bytes, name: str) -> ConnectionFile:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{name}: not UTF-8 text (byte {error.start})") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: not TOML: {error}") from error
+        raise ConfigError(_syntax(name, text, str(error))) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{name}: not TOML: a number is too long, or brackets are nested too deeply") from error
     try:
         return ConnectionFile.model_validate(data)
     except ValidationError as error:
         lines = _lines(text)
         raise ConfigError("\n".join(_fault(name, lines, fault) for fault in _causes(error.errors()))) from error
+
+
+def _syntax(name: str, text: str, message: str) -> str:
+    """tomllib's message with the place in front, the key if the line has one, and the usual way out."""
+    match = _PLACE.search(message)
+    if match is None:
+        return f"{name}: not TOML: {message}"
+    line = int(match[1])
+    written = text.splitlines()[line - 1] if line <= text.count("\n") + 1 else ""
+    key = _KEY.match(written)
+    where = f"{name}:{line}: {key[0].rstrip(' =').strip()}" if key else f"{name}:{line}"
+    return f"{where}: not TOML: {message[: match.start()]} (column {match[2]}); {_WAY_OUT}"
 
 
 def _causes(faults: list[Any]) -> list[Any]:
@@ -63,25 +84,17 @@ def _causes(faults: list[Any]) -> list[Any]:
 
 
 def _fault(name: str, lines: dict[tuple[str, ...], int], fault: Any) -> str:
-    # A union's member stands in pydantic's path ("destinations", "board", "monday", …) but not in the file.
-    path = tuple(str(part) for part in fault["loc"])
-    known = _nearest(lines, path)
-    message = fault["msg"].removeprefix("Value error, ")
+    inner = getattr(fault.get("ctx", {}).get("error"), "path", ())
+    path = tuple(str(part) for part in (*fault["loc"], *inner))
+    if path[:1] == ("destinations",):
+        # A union's member stands in pydantic's path ("destinations", "board", "monday", …) but not in the file.
+        path = path[:2] + path[3:]
+    known = next(path[:length] for length in range(len(path), -1, -1) if not length or path[:length] in lines)
+    message = _WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
     if fault["type"] == "extra_forbidden":
         near = difflib.get_close_matches(path[-1], _KEYS, n=1)
         message = "no such key" + (f"; did you mean {near[0]!r}?" if near else "")
     return f"{name}:{lines.get(known, 1)}: {'.'.join(path) or 'file'}: {message}"
-
-
-def _nearest(lines: dict[tuple[str, ...], int], path: tuple[str, ...]) -> tuple[str, ...]:
-    for candidate in (path, path[:2] + path[3:]):
-        if candidate in lines:
-            return candidate
-    for length in range(len(path) - 1, -1, -1):
-        for candidate in (path[:length], (path[:2] + path[3:])[:length]):
-            if candidate in lines:
-                return candidate
-    return ()
 
 
 def _lines(text: str) -> dict[tuple[str, ...], int]:
@@ -100,5 +113,6 @@ def _lines(text: str) -> dict[tuple[str, ...], int]:
                 table = (table[0], str(counts[table[:1]]), *table[1:])
             found.setdefault(table, number)
         elif match := _KEY.match(line):
-            found.setdefault((*table, match[1] or match[2] or match[3]), number)
+            dotted = match[3].split(".") if match[3] else [match[1] or match[2]]
+            found.setdefault((*table, *dotted), number)
     return found

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import available_timezones
 
 import jmespath
 from jmespath.exceptions import JMESPathError
@@ -27,12 +29,30 @@ def _expression(text: str) -> str:
 
 def _pattern(text: str) -> str:
     if not any(fnmatchcase(event, text) for event in EVENTS):
-        raise ValueError(f"matches no event; events are {', '.join(EVENTS)}, and * stands for anything")
+        near = get_close_matches(text, EVENTS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"events are {', '.join(EVENTS)}"
+        raise ValueError(f"{text!r} matches no event; {hint} (* stands for anything)")
     return text
 
 
+def _time_zone(name: str) -> str:
+    known = available_timezones() if name != "UTC" else set()  # empty, too, on a machine without the database
+    if known and name not in known:
+        raise ValueError("no such time zone; they are called like Europe/Berlin")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Expression = Annotated[str, AfterValidator(_expression)]
 EventPattern = Annotated[str, AfterValidator(_pattern)]
+
+
+class Misplaced(ValueError):
+    """A fault of the file as a whole that has a place in it: `path` below the model that finds it."""
+
+    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class Strict(BaseModel):
@@ -153,6 +173,12 @@ class Conditions(Strict):
     def _folded(cls, words: tuple[str, ...] | None) -> tuple[str, ...] | None:
         return None if words is None else tuple(word.casefold() for word in words)
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.min_amount is not None and self.max_amount is not None and self.min_amount > self.max_amount:
+            raise ValueError("min_amount is above max_amount: nothing would ever match")
+        return self
+
 
 class Route(Strict):
     """Which events go where."""
@@ -175,7 +201,7 @@ class ConnectionFile(Strict):
 
     connection: Slug
     locale: str = Field(default="en", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
-    time_zone: str = "UTC"
+    time_zone: TimeZone = Field(default="UTC", description="Such as Europe/Berlin.")
     zoho: Zoho
     microsoft: Microsoft | None = None
     destinations: dict[Slug, Destination] = Field(min_length=1)
@@ -185,16 +211,16 @@ class ConnectionFile(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for index, route in enumerate(self.routes, 1):
+        for index, route in enumerate(self.routes):
             for name in route.to:
                 if name not in self.destinations:
                     known = ", ".join(self.destinations)
-                    raise ValueError(f"route {index} goes to {name!r}, which is no destination; there are {known}")
-        uses_bot = any(isinstance(each, Teams) and each.transport == "bot" for each in self.destinations.values())
-        if uses_bot and self.microsoft is None:
-            raise ValueError(
-                "a Teams destination with the bot transport needs [microsoft] with tenant_id and client_id"
-            )
+                    raise Misplaced(("routes", index, "to"), f"{name!r} is no destination; there are {known}")
+        for name, each in self.destinations.items():
+            if isinstance(each, Teams) and each.transport == "bot" and self.microsoft is None:
+                raise Misplaced(
+                    ("destinations", name), "the bot transport needs [microsoft] with tenant_id and client_id"
+                )
         return self
 
     def compiled(self) -> dict[str, Any]:

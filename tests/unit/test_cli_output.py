@@ -1,0 +1,117 @@
+"""How `mlc` speaks: safe tables, plain errors, no secrets."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from rich.console import Console
+from typer import Exit as TyperExit
+
+from ml_connector.errors import ConfigError, NotQueued, Undeliverable
+from mlc import credentials, output, trail
+from mlc.main import app
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    text = io.StringIO()
+    monkeypatch.setattr(output, "console", Console(file=text, width=200))
+    return text
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    plain = {"at": "2026-10-21T14:03:05.250Z", "event": "invoice.created", "record_id": "1", "destination": "board"}
+    return {**plain, "outcome": "delivered", **changes}
+
+
+@pytest.mark.parametrize("name", ["[red]x[/red]", "[/]", "[bold", "a [b] c", "[link=https://evil.example]x[/link]"])
+def test_markup_in_a_table_is_text(name: str, screen: io.StringIO) -> None:
+    """Names come from strangers: brackets are shown as brackets."""
+    output.table(("name",), [[name]])
+    assert name in screen.getvalue()
+
+
+def test_control_characters_do_not_reach_the_terminal(screen: io.StringIO) -> None:
+    """A name can neither move the cursor nor ring the bell nor retitle the window."""
+    output.table(("name",), [["a\x1b]0;owned\x07b\x9bc\r"]])
+    assert not set(screen.getvalue()) & set("\x1b\x07\x9b\r")
+    assert "a�]0;owned�b�c�" in screen.getvalue()
+
+
+def test_a_trail_with_hostile_names(screen: io.StringIO) -> None:
+    """Number, reason and receipt are shown as they are, whatever stands in them."""
+    trail.show(
+        [
+            entry(number="[red]INV-1", reason="refused: [/] and [bold]", outcome="parked"),
+            entry(number="INV [2]", external_id="[link=x]77", outcome="[blink]odd"),
+        ]
+    )
+    for text in ("[red]INV-1", "refused: [/] and [bold]", "INV [2]", "[link=x]77", "[blink]odd", "parked"):
+        assert text in screen.getvalue()
+
+
+def test_outcomes_have_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Green for what arrived, red for what needs a person."""
+    text = io.StringIO()
+    terminal = Console(file=text, width=200, force_terminal=True, color_system="standard", no_color=False, _environ={})
+    monkeypatch.setattr(output, "console", terminal)
+    trail.show([entry(), entry(outcome="parked")])
+    assert "\x1b[32mdelivered" in text.getvalue()
+    assert "\x1b[31mparked" in text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (ConfigError("x.toml:3: [red]key: wrong"), 3, "x.toml:3: [red]key: wrong"),
+        (Undeliverable("monday refuses the token"), 1, "monday refuses the token"),
+        (NotQueued("the queue is down"), 1, "the queue is down"),
+        (
+            ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "GetItem"),
+            1,
+            "AWS refuses GetItem: not you",
+        ),
+        (EndpointConnectionError(endpoint_url="https://sqs.example"), 1, "AWS cannot be reached: "),
+    ],
+)
+def test_errors_with_a_name_end_with_their_sentence(
+    error: Exception, code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line on stderr and an exit code; no traceback."""
+
+    @output.friendly
+    def command() -> None:
+        raise error
+
+    with pytest.raises(TyperExit) as caught:
+        command()
+    assert caught.value.exit_code == code
+    assert says in capsys.readouterr().err
+
+
+def test_an_error_of_ours_is_not_hidden() -> None:
+    """What has no name is a bug and shows itself."""
+
+    @output.friendly
+    def command() -> None:
+        raise KeyError("bug")
+
+    with pytest.raises(KeyError):
+        command()
+
+
+def test_tracebacks_show_no_values() -> None:
+    """Local variables may hold secrets."""
+    assert app.pretty_exceptions_show_locals is False
+
+
+@pytest.mark.parametrize("text", ["", "s3cr3t", '{"token": "s3cr3t"', "[" * 100_000])
+def test_credentials_that_are_not_json(text: str) -> None:
+    """The complaint repeats nothing of what was given."""
+    with pytest.raises(ConfigError, match="standard input is not JSON") as caught:
+        credentials.read(io.StringIO(text))
+    assert "s3cr3t" not in str(caught.value)
+    assert caught.value.__cause__ is None

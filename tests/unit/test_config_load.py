@@ -1,0 +1,246 @@
+"""Connection files: checked whole, refused with the line, the key and the way out (design 6)."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ml_connector.config.load import MAX_BYTES, load, parse
+from ml_connector.config.model import ConnectionFile
+from ml_connector.connections import Connection
+from ml_connector.errors import ConfigError
+
+EXAMPLE = Path(__file__).parents[2] / "connections" / "example.toml"
+WHOLE = """\
+connection = "fjord"
+
+[zoho]
+region = "eu"
+organization_id = "60018273645"
+
+[destinations.board]
+type = "monday"
+board_id = 77
+
+[destinations.channel]
+type = "teams"
+transport = "workflows"
+
+[[routes]]
+events = ["invoice.*"]
+to = ["board"]
+
+[[routes]]
+events = ["*"]
+to = ["channel"]
+[routes.when]
+min_amount = 10.50
+currency = ["EUR"]
+party = ["ACME*"]
+"""
+
+
+def read(text: str) -> ConnectionFile:
+    return parse(text.encode(), "fjord.toml")
+
+
+def faults(text: str | bytes) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(text if isinstance(text, bytes) else text.encode(), "fjord.toml")
+    return str(caught.value).splitlines()
+
+
+def changed(old: str, new: str) -> str:
+    assert WHOLE.count(old) >= 1, old
+    return WHOLE.replace(old, new, 1)
+
+
+# --- good files --------------------------------------------------------------------------------------------------
+
+
+def test_the_example_is_in_order() -> None:
+    """What we ship as an example works as it is."""
+    assert load(EXAMPLE).connection == "acme-eu"
+
+
+def test_the_functions_can_read_what_is_stored() -> None:
+    """Checked configuration becomes plain data, and plain data a connection: nothing is lost between."""
+    at = Connection.from_data({**read(WHOLE).compiled(), "version": 3, "applied_at": "2026-10-01T00:00:00Z"})
+    assert (at.name, at.region, at.organization_id) == ("fjord", "eu", "60018273645")
+    assert (at.locale, at.time_zone, at.routing, at.microsoft) == ("en", "UTC", "all", {})
+    assert at.retry == {"unknown": "park"}
+    assert len(at.modules) == 5
+    assert at.routes[1]["when"] == {"min_amount": "10.5", "currency": ["EUR"], "party": ["acme*"]}
+    assert at.destinations["board"]["external_id_column"] == "zb_doc_id"
+    assert at.destinations["board"]["columns"]["zb_total"] == {"from": "amount", "type": "numbers", "labels": {}}
+
+
+def test_a_mark_and_windows_line_ends_are_fine() -> None:
+    """Files come from any editor."""
+    assert parse(b"\xef\xbb\xbf" + WHOLE.replace("\n", "\r\n").encode(), "fjord.toml") == read(WHOLE)
+
+
+# --- broken files ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (changed('region = "eu"', "region = eu"), "fjord.toml:4: region: not TOML: Invalid value (column 10); texts"),
+        (changed("[zoho]", "[zoho"), "fjord.toml:3: not TOML: Expected ']'"),
+        (changed('region = "eu"', 'region = "eu"\nregion = "in"'), "fjord.toml:5: region: not TOML: Cannot overwrite"),
+        (changed('to = ["board"]', 'to = ["board"'), "fjord.toml:19: not TOML: Unclosed array"),
+        (WHOLE + "\nx = [", "fjord.toml: not TOML: Invalid value (at end of document)"),
+        ("x = " + "9" * 5000, "fjord.toml: not TOML: a number is too long, or"),
+        ("x = " + "[" * 5000, "fjord.toml: not TOML: a number is too long, or brackets are nested too deeply"),
+        (b"connection = \xff", "fjord.toml: not UTF-8 text (byte 13)"),
+    ],
+)
+def test_broken_toml_names_the_line_the_key_and_the_way_out(text: str | bytes, expected: str) -> None:
+    """One line that an editor can jump to, and what usually helps."""
+    (line,) = faults(text)
+    assert line.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        # typing errors
+        ("organization_id", "organisation_id", "fjord.toml:5: zoho.organisation_id: no such key; did you mean 'organ"),
+        ("board_id", "bord_id", "fjord.toml:9: destinations.board.bord_id: no such key; did you mean 'board_id'?"),
+        ("min_amount", "min_amout", "fjord.toml:23: routes.1.when.min_amout: no such key; did you mean 'min_amount'?"),
+        ("[zoho]", "[zohoo]", "fjord.toml:3: zohoo: no such key; did you mean 'zoho'?"),
+        ("[zoho]", "[billing]", "fjord.toml:3: billing: no such key"),
+        ("invoice.*", "invoce.created", "fjord.toml:16: routes.0.events.0: 'invoce.created' matches no event; did you"),
+        ("invoice.*", "weather", "fjord.toml:16: routes.0.events.0: 'weather' matches no event; events are invoice."),
+        (
+            'to = ["board"]',
+            'to = ["bord"]',
+            "fjord.toml:17: routes.0.to: 'bord' is no destination; there are board, ch",
+        ),
+        (
+            '"teams"',
+            '"team"',
+            "fjord.toml:11: destinations.channel: Input tag 'team' found using 'type' does not match",
+        ),
+        # wrong values
+        ('"eu"', '"mars"', "fjord.toml:4: zoho.region: Input should be 'us', 'eu'"),
+        ("= 77", '= "seventy"', "fjord.toml:9: destinations.board.board_id: Input should be a valid integer"),
+        ("= 77", "= -1", "fjord.toml:9: destinations.board.board_id: Input should be greater than 0"),
+        ('"60018273645"', "60018273645", 'fjord.toml:5: zoho.organization_id: must be a text in "quotes"'),
+        ('"60018273645"', '"../x"', "fjord.toml:5: zoho.organization_id: String should match pattern"),
+        ('"fjord"', '"Fjord!"', "fjord.toml:1: connection: String should match pattern"),
+        ('"fjord"', '"fjord"\ntime_zone = "Europe/Atlantis"', "fjord.toml:2: time_zone: no such time zone"),
+        ('to = ["board"]', 'to = "board"', "fjord.toml:17: routes.0.to: must be a list"),
+        ('to = ["board"]', "to = []", "fjord.toml:17: routes.0.to: Tuple should have at least 1 item"),
+        ("10.50", "nan", "fjord.toml:23: routes.1.when.min_amount: Input should be a finite number"),
+        ('["EUR"]', '["euro"]', "fjord.toml:24: routes.1.when.currency.0: String should match pattern"),
+        ("currency = ", "max_amount = 1\ncurrency = ", "fjord.toml:22: routes.1.when: min_amount is above max_amount"),
+        (
+            'region = "eu"',
+            'region = "eu"\nmodules = ["invoices"]',
+            "fjord.toml:5: zoho.modules: 'invoices' is not a mod",
+        ),
+        # what is missing or does not fit together
+        (
+            'transport = "workflows"',
+            "",
+            "fjord.toml:11: destinations.channel: the bot transport needs team_id and chan",
+        ),
+        ("board_id = 77", "", "fjord.toml:7: destinations.board.board_id: is missing"),
+        (
+            "board_id = 77",
+            'board_id = 77\ncolumns = { zb_doc_id = { from = "id", type = "text" } }',
+            "fjord.toml:7: destinations.board: zb_doc_id holds the Zoho id",
+        ),
+        (
+            "board_id = 77",
+            'board_id = 77\ncolumns = { total = { from = "amount[", type = "numbers" } }',
+            "fjord.toml:10: destinations.board.columns.total.from: not a JMESPath expression",
+        ),
+    ],
+)
+def test_a_fault_is_found_where_it_stands(old: str, new: str, expected: str) -> None:
+    """A typing error in a file is an error when it is checked, not a lost event later."""
+    assert any(line.startswith(expected) for line in faults(changed(old, new))), faults(changed(old, new))
+
+
+def test_a_bot_needs_its_registration() -> None:
+    """A channel that the bot posts to cannot work without [microsoft]."""
+    guid = "99999999-8888-4777-8666-555555555555"
+    bot = f'team_id = "{guid}"\nchannel_id = "19:x@thread.tacv2"'
+    (line,) = faults(changed('transport = "workflows"', bot))
+    assert line.startswith("fjord.toml:11: destinations.channel: the bot transport needs [microsoft]")
+
+
+def test_a_connection_without_routes_is_refused() -> None:
+    """A connection that would tell nobody anything is a mistake, missing or empty."""
+    without = WHOLE[: WHOLE.index("[[routes]]")]
+    assert faults(without) == ["fjord.toml:1: routes: is missing"]
+    assert faults("routes = []\n" + without)[0].startswith("fjord.toml:1: routes: Tuple should have at least 1 item")
+
+
+def test_a_connection_without_destinations_is_refused() -> None:
+    """Nor is there one without a place to deliver to; the route that follows is not blamed twice."""
+    text = (
+        'connection = "a1"\n[zoho]\nregion = "eu"\norganization_id = "1234"\n[destinations]\n[[routes]]\nto = ["x"]\n'
+    )
+    assert faults(text) == [
+        "fjord.toml:5: destinations: Dictionary should have at least 1 item after validation, not 0"
+    ]
+
+
+def test_an_empty_file_says_what_a_file_needs() -> None:
+    """The four things that every file has."""
+    assert faults("") == [
+        f"fjord.toml:1: {key}: is missing" for key in ("connection", "zoho", "destinations", "routes")
+    ]
+
+
+def test_all_faults_at_once() -> None:
+    """Whoever mends a file sees everything that is wrong with it, once each."""
+    text = changed('"eu"', '"mars"').replace("board_id = 77", "bord_id = 77").replace("invoice.*", "weather")
+    assert [line.split(": ")[1] for line in faults(text)] == [
+        "zoho.region",
+        "destinations.board.board_id",
+        "destinations.board.bord_id",
+        "routes.0.events.0",
+    ]
+
+
+def test_dotted_keys_have_lines_too() -> None:
+    """TOML's short form is found like the long one."""
+    text = changed('[zoho]\nregion = "eu"\norganization_id', 'zoho.region = "mars"\nzoho.organization_id')
+    assert faults(text)[0].startswith("fjord.toml:3: zoho.region: Input should be")
+
+
+def test_no_value_is_repeated() -> None:
+    """Somebody may have put a token into the wrong place: the report names the key, not the value."""
+    assert "s3cr3t" not in "\n".join(faults(changed("board_id = 77", 'board_id = "s3cr3t"\ntoken = "s3cr3t"')))
+
+
+# --- files that are none -----------------------------------------------------------------------------------------
+
+
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+    """What cannot be read is said so, with its name."""
+    for path in (tmp_path / "none.toml", tmp_path):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            load(path)
+
+
+def test_a_huge_file(tmp_path: Path) -> None:
+    """A wrong file by the hundred megabytes is not parsed."""
+    path = tmp_path / "huge.toml"
+    path.write_bytes(b"#" * (MAX_BYTES + 1))
+    with pytest.raises(ConfigError, match="larger than 256 KiB"):
+        load(path)
+
+
+def test_the_example_has_no_credentials() -> None:
+    """Connection files live in git: the example shows that no secret stands in one."""
+    keys = str(tomllib.loads(EXAMPLE.read_text("utf-8"))).lower()
+    for word in ("secret", "password", "token", "https://"):
+        assert word not in keys

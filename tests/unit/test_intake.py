@@ -1,0 +1,173 @@
+"""A call comes in: verify, translate, route, enqueue; only then answer (design 4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ml_connector.errors import InboundRejected, NotQueued
+from ml_connector.intake import MAX_BODY
+from ml_connector.modules import EVENTS
+from ml_connector.sources import Inbound
+from tests.unit.ingest.world import (
+    FORM,
+    World,
+    as_json,
+    call,
+    connection,
+    fixture,
+    secret_of,
+    sign,
+    token_of,
+)
+
+
+def refused(world: World, inbound: Inbound) -> tuple[int, str]:
+    with pytest.raises(InboundRejected) as caught:
+        world.intake.receive(inbound, "call-1")
+    assert world.sent == []
+    return caught.value.status, caught.value.reason
+
+
+@pytest.mark.parametrize("event", [f"{name}.created" for name in ("invoice", "bill", "purchase_order")])
+def test_every_destination_of_the_routes_gets_a_delivery(event: str) -> None:
+    """One event, one delivery per destination, all with the same payload, in the queue before the answer."""
+    world = World()
+    accepted = world.intake.receive(call(event), "call-1")
+    assert tuple(world.sent) == accepted.deliveries
+    assert [each.destination for each in world.sent] == ["channel", "board"]
+    assert accepted.event.name == event
+    assert accepted.event.received_at == "2026-10-21T14:03:05.250000Z"
+    assert accepted.event.correlation_id == "call-1"
+
+
+def test_no_matching_route_is_accepted_without_a_delivery() -> None:
+    """Zoho is not asked to repeat what nobody wants to hear."""
+    world = World(applied=connection(routes=[{"events": ["bill.*"], "to": ["board"]}]))
+    accepted = world.intake.receive(call(), "call-1")
+    assert accepted.deliveries == ()
+    assert world.sent == []
+
+
+def test_what_the_queue_refuses_is_not_accepted() -> None:
+    """Durable before acknowledged: the error goes on, and nothing is pretended."""
+    world = World(queue_is_up=False)
+    with pytest.raises(NotQueued):
+        world.intake.receive(call(), "call-1")
+
+
+@pytest.mark.parametrize(
+    "token", ["", "x", "x" * 43, "../" + "x" * 40, "x" * 65, "ü" * 43, token_of("invoice.created") + "\n"]
+)
+def test_an_unknown_token_is_refused(token: str) -> None:
+    """Whoever does not know an address learns nothing, and no secret is looked up."""
+    world = World()
+    assert refused(world, call(token=token)) == (404, "endpoint_unknown")
+    assert world.lookups == []
+
+
+@pytest.mark.parametrize(
+    ("source", "token"),
+    [
+        ("monday", None),
+        ("graph", None),
+        ("", None),
+        ("monday", token_of("monday.item")),
+        ("zoho", token_of("monday.item")),
+    ],
+)
+def test_a_token_belongs_to_its_source(source: str, token: str | None) -> None:
+    """An address of one source is unknown under another's path, and a source that is not built yet takes nothing."""
+    assert refused(World(), call(source=source, token=token)) == (404, "endpoint_unknown")
+
+
+def test_a_call_replayed_to_another_path_is_refused() -> None:
+    """The path is not signed, so each endpoint has its own secret (zoho-books 1.6)."""
+    world = World()
+    captured = call("invoice.created")
+    world.intake.receive(captured, "call-1")
+    world.sent.clear()
+    for event in EVENTS:
+        if event != "invoice.created":
+            assert refused(world, replace(captured, token=token_of(event))) == (401, "signature_wrong")
+
+
+def test_a_removed_connection_is_refused() -> None:
+    """Its addresses lead nowhere any more."""
+    assert refused(World(applied=None), call()) == (404, "connection_removed")
+
+
+def test_a_lost_secret_refuses_everybody() -> None:
+    """No secret is not the same as any secret."""
+    for nothing in ((), ("",)):
+        world = World(stored={"invoice.created": nothing})
+        assert refused(world, call(signature=sign("", call().body))) == (401, "signature_wrong")
+
+
+def test_both_secrets_work_while_one_replaces_the_other() -> None:
+    """The old one until Zoho is changed, the new one from then on."""
+    world = World(stored={"invoice.created": ("Old", "New")})
+    for secret in ("Old", "New"):
+        world.intake.receive(call(signature=sign(secret, call().body)), "call-1")
+    assert [fresh for _, fresh in world.lookups] == [False, False]
+    assert len(world.sent) == 4
+
+
+def test_a_new_secret_works_before_the_cache_knows_it() -> None:
+    """A rotation costs one fresh look-up, not an event."""
+    world = World(cached={"invoice.created": ("Old",)}, stored={"invoice.created": ("Old", "New")})
+    world.intake.receive(call(signature=sign("New", call().body)), "call-1")
+    assert world.lookups == [("zoho.invoice.created", False), ("zoho.invoice.created", True)]
+    assert len(world.sent) == 2
+
+
+def test_a_forged_call_costs_one_fresh_look_up() -> None:
+    """Not one per secret or per reading of the signature."""
+    world = World()
+    forged = call(query="a=1&b=2", content_type=FORM, signature=sign("guess", b"a1"))
+    assert refused(world, forged) == (401, "signature_wrong")
+    assert [fresh for _, fresh in world.lookups] == [False, True]
+
+
+def test_an_oversized_body_is_refused_first() -> None:
+    """Ten megabytes are neither hashed nor parsed, and nothing is looked up."""
+    world = World()
+    assert refused(world, call(body=b"x" * 10_000_000)) == (413, "body_too_large")
+    assert world.lookups == []
+
+
+def test_the_largest_body_is_taken() -> None:
+    """The limit itself is allowed."""
+    head, tail = b'{"invoice": {"invoice_id": "1", "notes": "', b'"}}'
+    body = head + b"x" * (MAX_BODY - len(head) - len(tail)) + tail
+    assert World().intake.receive(call(body=body), "call-1").deliveries
+    assert refused(World(), call(body=body + b" ")) == (413, "body_too_large")
+
+
+def test_nothing_unverified_is_parsed() -> None:
+    """A wrong signature over a broken body is a wrong signature: the body is not looked at."""
+    for body in (b"", b"[" * 100_000, b"\xff", b'{"organization_id": "1"}'):
+        assert refused(World(), call(body=body, signature="a" * 64)) == (401, "signature_wrong")
+
+
+def test_a_signed_query_is_verified_and_then_ignored() -> None:
+    """A query takes part in the signature and in nothing else (zoho-books 1.6)."""
+    body = fixture("invoice_created")
+    text = b"eventbill.created" + body
+    inbound = call(query="event=bill.created", signature=sign(secret_of("invoice.created"), text))
+    assert World().intake.receive(inbound, "call-1").event.name == "invoice.created"
+
+
+def test_an_update_and_a_duplicate_keep_their_names() -> None:
+    """The same call twice gives the same deliveries: the queue and the delivery table see the duplicate."""
+    world = World()
+    first = world.intake.receive(call("invoice.updated"), "call-1")
+    second = world.intake.receive(call("invoice.updated"), "call-2")
+    assert [each.id for each in first.deliveries] == [each.id for each in second.deliveries]
+
+
+def test_a_record_of_another_organization_is_refused() -> None:
+    """The right secret does not make it ours."""
+    body = as_json({"organization_id": "1", "invoice": {"invoice_id": "1"}})
+    assert refused(World(), call(body=body)) == (422, "organization_mismatch")
