@@ -196,18 +196,8 @@ def _report(box: Box, story: Story, seconds: float) -> dict[str, Any]:
     columns = ("zb_number", "zb_party", "zb_status", "zb_total", "zb_currency", "zb_due")
     rows = [[item["text"].get(name) or "" for name in columns] for item in box.items()]
     _table("On monday, board Zoho Books", ("number", "party", "status", "total", "currency", "due"), rows)
-    trail = [
-        (
-            e["at"][11:23],
-            e["event"],
-            e["number"] or e["record_id"],
-            e["destination"],
-            e["outcome"],
-            e["reason"] or f"{e['operation']} {e['external_id']}",
-        )
-        for e in reversed(entries)
-    ]
-    _table("Audit trail", ("time", "event", "record", "destination", "outcome", ""), trail)
+    trail = [(e["at"][11:19], e["event"], _name(e), e["destination"], _ending(e)) for e in reversed(entries)]
+    _table("Audit trail", ("time", "event", "record", "destination", "outcome"), trail)
     console.print()
     for what, holds in story.checks:
         console.print(f"[{'green' if holds else 'red'}]{'✓' if holds else '✗'}[/] {what}")
@@ -219,6 +209,16 @@ def _report(box: Box, story: Story, seconds: float) -> dict[str, Any]:
         "duplicates": doubled,
         "seconds": round(seconds, 2),
     }
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return str(entry["number"] or entry["record_id"])
+
+
+def _ending(entry: dict[str, Any]) -> str:
+    """`delivered`, `skipped: out of order`: the first half of the reason is enough beside the page."""
+    reason = entry["reason"].partition(":")[0]
+    return f"{entry['outcome']}: {reason}" if reason else str(entry["outcome"])
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -28,25 +29,35 @@ def carry(record: SQSRecord) -> None:
         logger.error("unreadable message parked", extra={"message_id": record.message_id, "reason": error.reason})
         metrics.add_metric("DeliveriesParked", MetricUnit.Count, 1)
         return courier().reject(record.body, record.message_id, error.reason)
-    logger.append_keys(
+    with logger.append_context_keys(
         connection=delivery.event.connection,
         record=f"{delivery.event.module}/{delivery.event.record_id}",
         event=delivery.event.name,
         destination=delivery.destination,
         delivery=delivery.id,
         call=delivery.event.correlation_id,
-    )
+    ):
+        return _carry(delivery, record)
+
+
+def _carry(delivery: Delivery, record: SQSRecord) -> None:
+    attributes = record.attributes
+    first_received = datetime.fromtimestamp(int(attributes.approximate_first_receive_timestamp) / 1000, UTC)
     try:
-        result = courier().carry(delivery, int(record.attributes.approximate_receive_count))
+        result = courier().carry(delivery, int(attributes.approximate_receive_count), first_received)
     except RetryLater as later:
         queue().postpone(record.receipt_handle, int(later.after or 1))
         logger.warning("will be tried again", extra={"reason": later.reason, "seconds": later.after})
         metrics.add_metric("DeliveriesRetried", MetricUnit.Count, 1)
         raise
+    except Exception:
+        # A fault of ours or of AWS: the batch processor would only report the message, and say nothing.
+        logger.exception("failed")
+        metrics.add_metric("DeliveriesFailed", MetricUnit.Count, 1)
+        raise
     log = logger.error if result.outcome == "parked" else logger.info
     log(result.outcome, extra={"reason": result.reason} if result.reason else {})
     metrics.add_metric(f"Deliveries{result.outcome.capitalize()}", MetricUnit.Count, 1)
-    return None
 
 
 @logger.inject_lambda_context(clear_state=True)

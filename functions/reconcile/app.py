@@ -23,6 +23,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """All connections, or the one in `{"connection": …}`. What each run found, by connection."""
     only = event.get("connection")
     found = {}
+    missing = failed = 0
     for name in [only] if only else connections().names():
         connection = connections().connection(name)
         if connection is None:
@@ -31,8 +32,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             connection, context.aws_request_id, lambda: context.get_remaining_time_in_millis() > SPARE_MS
         )
         found[name] = asdict(result)
-        metrics.add_metric("ReconcileMissing", MetricUnit.Count, result.missing)
-        metrics.add_metric("ReconcileFailed", MetricUnit.Count, len(result.failed))
+        missing += result.missing
+        failed += len(result.failed)
         log = logger.error if result.failed else logger.info
         log("reconciled", extra={"connection": name, **found[name]})
+    # Also without a connection: an alarm needs points to look at.
+    metrics.add_metric("ReconcileMissing", MetricUnit.Count, missing)
+    metrics.add_metric("ReconcileFailed", MetricUnit.Count, failed)
     return found

@@ -313,7 +313,8 @@ class _Trip:
 
     def _number(self) -> str:
         """The document's number, also of a delivery that ends before its record is read."""
-        number = (self.event.payload or {}).get(MODULES[self.event.module].number_field)
+        shape = MODULES.get(self.event.module)
+        number = (self.event.payload or {}).get(shape.number_field) if shape else ""
         return str(number) if isinstance(number, str | int) else ""
 
 

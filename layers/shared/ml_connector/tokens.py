@@ -113,6 +113,9 @@ class Tokens:
             # Somebody may have refreshed it between our look and our turn.
             spare = EARLY if scheduled else UNUSED
             if token := self._usable(credentials, kind, rejected, spare):
+                if scheduled:
+                    ends = datetime.fromisoformat(credentials["tokens"][kind]["expires_at"])
+                    self.agenda.set(Due(connection, kind, _stamp(ends - EARLY), "ok"))
                 return token
             if not mine:
                 raise RetryLater(f"the {kind} token of {connection} is being refreshed", 3)
@@ -122,6 +125,12 @@ class Tokens:
                 # Looked at again in an hour, in case somebody has put it right at the vendor's side.
                 retry_at = _stamp(self.clock() + timedelta(hours=1))
                 self.agenda.set(Due(connection, kind, retry_at, "needs_attention", error.reason))
+                raise
+            except RetryLater as error:
+                if error.after:
+                    # Zoho blocks for ten minutes who asks too often; asking on would not shorten it (zoho-books 4.6).
+                    retry_at = _stamp(self.clock() + timedelta(seconds=error.after))
+                    self.agenda.set(Due(connection, kind, retry_at, "ok", error.reason))
                 raise
             expires = self.clock() + timedelta(seconds=issued.lifetime)
             new = {"access_token": issued.access_token, "expires_at": _stamp(expires)}

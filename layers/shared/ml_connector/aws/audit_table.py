@@ -1,6 +1,6 @@
 """The audit trail: append-only, one item of at most 1 kB per attempt (design 7).
 
-pk  <connection>#<module>#<record id>   sk  <time>#<delivery>#<attempt>
+pk  <connection>#<module>#<record id>   sk  <time>#<delivery>#<attempt>   (and not a second time as attributes)
 index `time`      time_pk  <connection>#<day>       at
 index `state`     state_pk <connection>#<outcome>   at    (only what needs a person or is under way)
 index `external`  external_id                       at
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _SETTLED = ("delivered", "accepted", "skipped")
-_FIELDS = tuple(field.name for field in fields(AuditEntry) if field.name != "extra")
-MAX_REASON = 240
-MAX_TEXT = 80
-"""Bytes of the reason and of other texts from outside: an item must stay below 1 kB."""
+_IN_KEYS = ("connection", "module", "record_id", "delivery", "attempt")
+_FIELDS = tuple(field.name for field in fields(AuditEntry) if field.name not in ("extra", *_IN_KEYS))
+MAX_ITEM = 1000
+"""Bytes: an item of more than 1 kB costs two writes. The reason gives way."""
+MAX_TEXT = 60
+"""Bytes of the other texts that come from outside."""
 
 
 class AuditTable:
@@ -36,14 +38,17 @@ class AuditTable:
 
     def append(self, entry: AuditEntry) -> None:
         item: dict[str, Any] = {name: getattr(entry, name) for name in _FIELDS}
-        item["reason"] = _cut(entry.reason, MAX_REASON)
         item |= {name: _cut(item[name], MAX_TEXT) for name in ("number", "external_id", "request_id")}
         item["pk"] = f"{entry.connection}#{entry.module}#{entry.record_id}"
         item["sk"] = f"{entry.at}#{entry.delivery}#{entry.attempt}"
         item["time_pk"] = f"{entry.connection}#{entry.at[:10]}"
         if entry.outcome not in _SETTLED:
             item["state_pk"] = f"{entry.connection}#{entry.outcome}"
+            item["link"] = ""  # the room is for the reason; the entry of the delivery itself has the link
         item["expires_at"] = int((datetime.fromisoformat(entry.at) + self._retention).timestamp())
+        item["reason"] = ""
+        room = MAX_ITEM - len("reason") - sum(len(name) + len(str(value).encode()) for name, value in item.items())
+        item["reason"] = _cut(entry.reason, max(0, room))
         self._client.put_item(TableName=self._table, Item=items.dump(item))
 
     def of_record(self, connection: str, module: str, record_id: str) -> Iterator[AuditEntry]:
@@ -74,8 +79,12 @@ class AuditTable:
         )
         for page in pages:
             for row in map(items.load, page["Items"]):
-                # Empty texts and zeros were left out of the item; the dataclass has them as defaults.
-                yield AuditEntry(**{"number": "", **{name: row[name] for name in _FIELDS if name in row}})
+                # Empty texts were left out of the item; the dataclass has them as defaults.
+                yield AuditEntry(
+                    **dict(zip(_IN_KEYS, (*row["pk"].split("#"), *row["sk"].split("#")[1:]), strict=True))
+                    | {"number": "", "attempt": int(row["sk"].rpartition("#")[2])}
+                    | {name: row[name] for name in _FIELDS if name in row}
+                )
 
 
 def _cut(text: str, size: int) -> str:

@@ -29,7 +29,15 @@ _COLOURS = {
     "good": {"paid", "accepted", "billed", "closed", "approved", "success"},
     "warning": {"draft", "partially_paid", "pending_approval", "unpaid"},
 }
+# Zoho's words for payment modes (contracts: zoho-books 6.5); others are people's own and are shown as they are.
+_MODES = {
+    "banktransfer": "Bank transfer",
+    "bankremittance": "Bank remittance",
+    "creditcard": "Credit card",
+    "autotransaction": "Automatic transaction",
+}
 _MARKDOWN = re.compile(r"([\\`*_\[\]()#~>|])")
+_FUNCTION = re.compile(r"\{(?=\{)")
 _LIST_START = re.compile(r"^(\d*)([-+.])(?=\s)")
 
 
@@ -78,27 +86,27 @@ def _header(event: Event, record: Record) -> dict[str, Any]:
         {
             "type": "TextBlock",
             "text": escape(_headline(event, record)),
-            "weight": "Bolder",
-            "size": "Medium",
+            "weight": "bolder",
+            "size": "medium",
             "wrap": True,
         },
-        {"type": "TextBlock", "text": escape(record.party) or "—", "wrap": True, "spacing": "None"},
+        {"type": "TextBlock", "text": escape(record.party) or "—", "wrap": True, "spacing": "none"},
     ]
     right = [
         {
             "type": "TextBlock",
             "text": escape(_amount(record)) or "—",
-            "weight": "Bolder",
-            "size": "Large",
-            "horizontalAlignment": "Right",
+            "weight": "bolder",
+            "size": "large",
+            "horizontalAlignment": "right",
         },
         {
             "type": "TextBlock",
             "text": escape(_status(record)) or "—",
-            "weight": "Bolder",
+            "weight": "bolder",
             "color": style,
-            "horizontalAlignment": "Right",
-            "spacing": "None",
+            "horizontalAlignment": "right",
+            "spacing": "none",
         },
     ]
     return {
@@ -122,12 +130,12 @@ def _facts(record: Record) -> dict[str, Any]:
     facts = [
         ("Date", _day(record.date)),
         ("Due", _day(record.due)),
-        ("Balance due", shown(record.balance, record.currency)),
+        ("Balance due", "" if record.mode else shown(record.balance, record.currency)),
         (
             "In base currency",
             f"{base:,.2f} at {record.exchange_rate:f}" if base is not None and record.exchange_rate else "",
         ),
-        ("Paid by", record.mode.replace("_", " ")),
+        ("Paid by", _MODES.get(record.mode, record.mode[:1].upper() + record.mode[1:])),
         ("Settles", ", ".join(f"{each.number} ({shown(each.amount, record.currency)})" for each in record.applied)),
         ("Reference", record.reference),
         ("Zoho id", record.id),
@@ -140,7 +148,7 @@ def _facts(record: Record) -> dict[str, Any]:
 
 def _table(record: Record, lines: int) -> dict[str, Any]:
     def row(cells: list[str], *, heading: bool = False) -> dict[str, Any]:
-        weight = {"weight": "Bolder"} if heading else {}
+        weight = {"weight": "bolder"} if heading else {}
         return {
             "type": "TableRow",
             "cells": [
@@ -151,7 +159,7 @@ def _table(record: Record, lines: int) -> dict[str, Any]:
                             "type": "TextBlock",
                             "text": escape(text) or "—",
                             "wrap": True,
-                            "horizontalAlignment": "Left" if index == 0 else "Right",
+                            "horizontalAlignment": "left" if index == 0 else "right",
                             **weight,
                         }
                     ],
@@ -181,7 +189,7 @@ def _table(record: Record, lines: int) -> dict[str, Any]:
 
 
 def _small(text: str) -> dict[str, Any]:
-    return {"type": "TextBlock", "text": escape(text), "isSubtle": True, "size": "Small", "spacing": "Small"}
+    return {"type": "TextBlock", "text": escape(text), "isSubtle": True, "size": "small", "spacing": "small"}
 
 
 def _headline(event: Event, record: Record) -> str:
@@ -207,5 +215,6 @@ def escape(text: str) -> str:
 
 
 def _cut(text: str, length: int) -> str:
-    text = " ".join(text.split())
+    # `{{DATE(…)}}` is a function in Adaptive Cards; two braces from outside must not make one (5.3).
+    text = " ".join(_FUNCTION.sub("{ ", text).split())
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,335 @@
+"""Our DynamoDB adapters (design 7)."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ml_connector.aws import items
+from ml_connector.aws.audit_table import AuditTable
+from ml_connector.aws.connections_table import LIVE_WITHIN, ConnectionsTable
+from ml_connector.aws.deliveries_table import DeliveriesTable
+from ml_connector.aws.leases import Leases
+from ml_connector.aws.schedules import Cursors, SubscriptionList, TokenAgenda
+from ml_connector.connections import Endpoint
+from ml_connector.events import Version
+from ml_connector.ports import AuditEntry, Conflict, Memory, Request
+from ml_connector.subscriptions import Subscription
+from ml_connector.tokens import Due
+from ml_connector.vendors.microsoft import message_link
+from tests.fakes import TEAM, TENANT, Clock
+from tests.integration.conftest import Aws
+
+KEY = "acme-eu#invoice#460000000098765"
+REQUEST = Request(
+    "create", "POST", "https://api.monday.com/v2", {"query": "…", "variables": {"a": "Ölß 🧾"}}, "k-1", "x"
+)
+WHOLE = Memory(
+    state="unknown",
+    version=Version("2026-11-22T08:00:00Z", "aa"),
+    pending=Version("", "bb"),
+    external_id="77",
+    thread_id="19:x@thread.tacv2;messageid=1",
+    link="https://acme.monday.com/1",
+    generation=2,
+    request=REQUEST,
+    attempts=3,
+    first_attempt_at="2026-11-22T08:00:00.000000Z",
+    looked_at="2026-11-22T08:30:00.000000Z",
+    lease_until="2026-11-22T08:31:00.000000Z",
+)
+
+
+# --- deliveries --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def deliveries(aws: Aws) -> DeliveriesTable:
+    return DeliveriesTable(aws.dynamodb, "delivery")
+
+
+def test_memory_comes_back_whole(deliveries: DeliveriesTable) -> None:
+    """Every field, the exact request included; a row that is not there is a new memory."""
+    assert deliveries.read(KEY, "ledger") == Memory()
+    written = deliveries.write(KEY, "ledger", WHOLE)
+    assert written == replace(WHOLE, rev=1)
+    assert deliveries.read(KEY, "ledger") == written
+    assert {each.name for each in fields(Memory)} == set(Memory.__dataclass_fields__)
+
+
+def test_every_write_names_the_revision_it_has_read(deliveries: DeliveriesTable) -> None:
+    """The second of two writers is refused, and changes nothing."""
+    first = deliveries.write(KEY, "ledger", Memory(state="sending"))
+    with pytest.raises(Conflict):
+        deliveries.write(KEY, "ledger", Memory(state="sending"))
+    second = deliveries.write(KEY, "ledger", replace(first, state="done"))
+    with pytest.raises(Conflict):
+        deliveries.write(KEY, "ledger", replace(first, state="waiting"))
+    assert deliveries.read(KEY, "ledger") == second
+
+
+def test_record_is_known_at_each_of_its_destinations(deliveries: DeliveriesTable) -> None:
+    """One row per destination; other records stay out."""
+    deliveries.write(KEY, "ledger", Memory(state="done"))
+    deliveries.write(KEY, "finance", Memory(state="parked"))
+    deliveries.write(KEY + "1", "ledger", Memory(state="done"))
+    assert {name: memory.state for name, memory in deliveries.of_record(KEY).items()} == {
+        "ledger": "done",
+        "finance": "parked",
+    }
+
+
+def test_largest_request_fits_an_item(deliveries: DeliveriesTable, aws: Aws) -> None:
+    """A card of 26 kB takes a small part of DynamoDB's 400 kB."""
+    large = replace(WHOLE, request=replace(REQUEST, body={"card": "x" * 26_000}))
+    deliveries.write(KEY, "ledger", large)
+    row = aws.dynamodb.get_item(TableName="delivery", Key=items.dump({"pk": KEY, "sk": "ledger"}))["Item"]
+    assert len(row["request"]["B"]) < 26_000
+    assert deliveries.read(KEY, "ledger").request == large.request
+
+
+# --- connections -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(aws: Aws) -> tuple[ConnectionsTable, Clock]:
+    clock = Clock()
+    return ConnectionsTable(aws.dynamodb, "connections", clock.monotonic), clock
+
+
+def test_endpoint_is_found_by_its_hash(table: tuple[ConnectionsTable, Clock]) -> None:
+    """An unknown one is looked for every time: a new endpoint works at once."""
+    connections, _ = table
+    assert connections.endpoint("hash") is None
+    connections.put(
+        "endpoint#hash", "-", id="zoho.invoice.created", connection="acme-eu", source="zoho", module="invoice",
+        action="created",
+    )  # fmt: skip
+    assert connections.endpoint("hash") == Endpoint("zoho.invoice.created", "acme-eu", "zoho", "invoice", "created")
+
+
+def test_change_is_live_within_a_minute(table: tuple[ConnectionsTable, Clock]) -> None:
+    """What was read is worked with for a minute, then read again; a removal counts too."""
+    connections, clock = table
+    row: dict[str, Any] = {"id": "a", "connection": "acme-eu", "source": "zoho", "module": "bill", "action": "created"}
+    connections.put("endpoint#hash", "-", **row)
+    assert connections.endpoint("hash")
+    connections.delete("endpoint#hash", "-")
+    clock.advance(LIVE_WITHIN - 1)
+    assert connections.endpoint("hash") is not None
+    clock.advance(1)
+    assert connections.endpoint("hash") is None
+
+
+def test_nonce_is_spent_once(table: tuple[ConnectionsTable, Clock]) -> None:
+    """`only_new` says False the second time and leaves the row as it is."""
+    connections, _ = table
+    assert connections.put("oauth#n", "-", only_new=True, expires_at=1) is True
+    assert connections.put("oauth#n", "-", only_new=True, expires_at=2) is False
+    assert connections.get("oauth#n", "-") == {"pk": "oauth#n", "sk": "-", "expires_at": 1}
+
+
+def test_list_of_connections(table: tuple[ConnectionsTable, Clock]) -> None:
+    """What the schedules walk."""
+    connections, _ = table
+    for name in ("beta-us", "acme-eu"):
+        connections.put("connections", name, at="2026-11-22T08:00:00Z")
+    assert connections.names() == ["acme-eu", "beta-us"]
+
+
+def test_update_leaves_other_attributes(table: tuple[ConnectionsTable, Clock]) -> None:
+    """Reserved words are no obstacle."""
+    connections, _ = table
+    connections.put("tokens", "acme-eu#zoho", state="ok", due_at="x")
+    connections.update("tokens", "acme-eu#zoho", state="needs_attention", name="n")
+    assert connections.get("tokens", "acme-eu#zoho") == {
+        "pk": "tokens", "sk": "acme-eu#zoho", "state": "needs_attention", "due_at": "x", "name": "n",
+    }  # fmt: skip
+
+
+def test_what_the_schedules_remember(table: tuple[ConnectionsTable, Clock]) -> None:
+    """Dues, cursors and subscriptions come back as they were set."""
+    connections, _ = table
+    agenda, cursors, subscriptions = TokenAgenda(connections), Cursors(connections), SubscriptionList(connections)
+    dues = [
+        Due("acme-eu", "microsoft.bot", "2026-11-22T08:55:00Z", "ok"),
+        Due("acme-eu", "zoho", "2026-11-22T09:00:00Z", "needs_attention", "revoked"),
+    ]
+    for due in dues:
+        agenda.set(due)
+    assert list(agenda.all()) == dues
+    assert cursors.get("acme-eu", "invoice") is None
+    cursors.set("acme-eu", "invoice", "2026-11-22T07:58:00Z")
+    assert cursors.get("acme-eu", "invoice") == "2026-11-22T07:58:00Z"
+    subscription = Subscription("acme-eu", "s#1", "/teams/1", "2026-11-25T06:00:00Z", "gone")
+    subscriptions.set(subscription)
+    assert list(subscriptions.all()) == [subscription]
+
+
+# --- audit -------------------------------------------------------------------------------------------------------
+
+ENTRY = AuditEntry(
+    at="2026-11-22T08:00:00.000001Z",
+    connection="acme-eu",
+    module="invoice",
+    record_id="460000000098765",
+    number="INV-000412",
+    event="invoice.created",
+    version="2026-11-22T07:50:00Z~0123456789abcdef",
+    origin="webhook",
+    destination="ledger",
+    outcome="delivered",
+    attempt=1,
+    correlation_id="call-1",
+    operation="create",
+    external_id="77",
+    link="https://acme.monday.com/boards/1/pulses/77",
+    status=200,
+    request_id="r-1",
+    duration_ms=412,
+    delivery="0123456789abcdef0123456789abcdef",
+)
+
+
+@pytest.fixture
+def audit(aws: Aws) -> AuditTable:
+    return AuditTable(aws.dynamodb, "audit", timedelta(days=400))
+
+
+def _later(seconds: int, **changes: Any) -> AuditEntry:
+    return replace(ENTRY, at=f"2026-11-22T08:00:{seconds:02}.000000Z", **changes)
+
+
+def test_trail_of_a_record_is_in_order(audit: AuditTable) -> None:
+    """Oldest first, every entry as it was written."""
+    entries = [
+        ENTRY,
+        _later(2, outcome="skipped", external_id="", link="", reason="duplicate"),
+        _later(5, number="", status=0, attempt=0),
+    ]
+    for entry in reversed(entries):
+        audit.append(entry)
+    audit.append(_later(3, record_id="1"))
+    assert list(audit.of_record("acme-eu", "invoice", "460000000098765")) == entries
+
+
+def test_trail_of_a_day_is_newest_first(audit: AuditTable) -> None:
+    """A UTC day of one connection, over all records."""
+    first, second = ENTRY, _later(9, record_id="1")
+    for entry in (first, second, replace(ENTRY, at="2026-11-23T00:00:00.000000Z"), _later(4, connection="beta-us")):
+        audit.append(entry)
+    assert list(audit.of_day("acme-eu", "2026-11-22")) == [second, first]
+
+
+def test_way_back_from_the_item(audit: AuditTable) -> None:
+    """From a monday item or a Teams message to the Zoho record."""
+    for entry in (ENTRY, _later(2, operation="update"), _later(3, external_id="78"), _later(4, external_id="")):
+        audit.append(entry)
+    assert [entry.operation for entry in audit.of_external_id("77")] == ["create", "update"]
+
+
+def test_what_needs_a_look_is_found_by_its_state(audit: AuditTable) -> None:
+    """Parked, unknown and waiting deliveries are indexed; what is settled costs no index."""
+    for second, outcome in enumerate(("delivered", "accepted", "skipped", "parked", "unknown", "retry", "parked")):
+        audit.append(_later(second, outcome=outcome))
+    found = {
+        state: len(list(audit.in_state("acme-eu", state))) for state in ("parked", "unknown", "retry", "delivered")
+    }
+    assert found == {"parked": 2, "unknown": 1, "retry": 1, "delivered": 0}
+
+
+def test_pages_are_all_read(audit: AuditTable) -> None:
+    """A trail longer than one answer of DynamoDB (1 MB), of entries as large as they get."""
+    for number in range(1100):
+        moment = datetime(2026, 11, 22, 8, tzinfo=UTC) + timedelta(milliseconds=number)
+        audit.append(replace(ENTRY, at=moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), reason="r" * 2000))
+    assert sum(1 for _ in audit.of_record("acme-eu", "invoice", "460000000098765")) == 1100
+
+
+def test_entry_stays_below_one_kilobyte(audit: AuditTable, aws: Aws) -> None:
+    """Whatever vendors and records say: longest names, a long number, a long reason in three-byte characters."""
+    longest = replace(
+        ENTRY,
+        connection="c" * 40,
+        module="customer_payment",
+        event="customer_payment.updated",
+        record_id="4" * 19,
+        number="番" * 500,
+        destination="d" * 40,
+        correlation_id="6f1d2c3b-0000-4000-a000-0000000000aa",
+        outcome="parked",
+        reason="理" * 1000,
+        external_id="1794301234567",
+        request_id="x" * 400,
+        link=message_link("19:" + "c" * 64 + "@thread.tacv2", "1794301234567", TEAM, TENANT),
+    )
+    audit.append(longest)
+    (row,) = aws.dynamodb.scan(TableName="audit")["Items"]
+    size = sum(len(name) + len(next(iter(value.values())).encode()) for name, value in row.items())
+    assert size <= 1024
+    (entry,) = audit.of_record(longest.connection, longest.module, longest.record_id)
+    assert (set(entry.reason), len(entry.reason.encode()) > 200) == ({"理"}, True), (
+        "long enough, cut between characters"
+    )
+
+
+def test_entries_end_by_policy(audit: AuditTable, aws: Aws) -> None:
+    """400 days after they were written."""
+    audit.append(ENTRY)
+    (row,) = aws.dynamodb.scan(TableName="audit")["Items"]
+    ends = datetime.fromtimestamp(int(row["expires_at"]["N"]), UTC)
+    assert ends.date().isoformat() == "2027-12-27"
+
+
+# --- leases ------------------------------------------------------------------------------------------------------
+
+
+def test_lease_has_one_holder(aws: Aws) -> None:
+    """The second is told so; after the first has let go, or after its time, it is free."""
+    clock = Clock()
+    leases = Leases(aws.dynamodb, "limits", clock)
+    with leases.held("acme-eu#zoho", 90) as mine, leases.held("acme-eu#zoho", 90) as other:
+        assert (mine, other) == (True, False)
+    with leases.held("acme-eu#zoho", 90) as mine:
+        assert mine
+        clock.advance(91)
+        with leases.held("acme-eu#zoho", 90) as heir:
+            assert heir
+        # The heir has let go; the first one's end must not disturb whoever comes next.
+    assert aws.dynamodb.scan(TableName="limits")["Items"] == []
+
+
+def test_late_holder_does_not_end_its_heirs_lease(aws: Aws) -> None:
+    """A function that was frozen too long takes nothing away."""
+    clock = Clock()
+    leases = Leases(aws.dynamodb, "limits", clock)
+    late = leases.held("x", 90)
+    assert late.__enter__()
+    clock.advance(91)
+    with leases.held("x", 90) as heir:
+        late.__exit__(None, None, None)
+        with leases.held("x", 90) as third:
+            assert (heir, third) == (True, False)
+
+
+def test_lease_is_let_go_on_failure(aws: Aws) -> None:
+    """An error inside does not keep the others out."""
+    leases = Leases(aws.dynamodb, "limits", Clock())
+    with pytest.raises(KeyError), leases.held("x", 90):
+        raise KeyError
+    with leases.held("x", 90) as mine:
+        assert mine
+
+
+# --- items -------------------------------------------------------------------------------------------------------
+
+
+def test_items_are_plain() -> None:
+    """Text, whole numbers and bytes; nothing and empty texts are left out; other types are a fault of ours."""
+    plain = {"s": "a", "n": 0, "b": b"\x00"}
+    assert items.load(items.dump({**plain, "empty": "", "none": None})) == plain
+    with pytest.raises(TypeError):
+        items.load({"x": {"L": []}})

@@ -1,0 +1,575 @@
+"""One delivery from the queue to its destination: design 4, invariants 3, 4, 5 and 9."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ml_connector.delivery import Result
+from ml_connector.errors import Gone, NeedsAttention, RetryLater, Undeliverable, Unknown
+from ml_connector.events import Delivery, Version
+from ml_connector.ports import Memory
+from ml_connector.retry import HORIZON
+from tests.fakes import NOW, Connections, Desk, ModelVendor, connection, delivery, payload
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def carry_on(desk: Desk, each: Delivery, *, limit: int = 50) -> Result:
+    """What the queue does: the message comes back after its wait, until it is done."""
+    first_received = desk.clock()
+    for receives in range(1, limit):
+        try:
+            return desk.courier().carry(each, receives, first_received)
+        except RetryLater as later:
+            desk.clock.advance(later.after or 180)
+    raise AssertionError("it never ends")
+
+
+# --- the plain way -----------------------------------------------------------------------------------------------
+
+
+def test_first_event_creates_and_remembers(desk: Desk) -> None:
+    """A first event makes the item, remembers it and leaves one entry with the receipt."""
+    each = delivery()
+    result = desk.courier().carry(each)
+    memory = desk.deliveries.of(each)
+    assert result.outcome == "delivered"
+    assert (memory.state, memory.external_id, memory.version) == ("done", "item-1", each.event.version)
+    assert (memory.request, memory.pending, memory.attempts, memory.lease_until) == (None, None, 0, "")
+    (entry,) = desk.audit.entries
+    assert (entry.outcome, entry.operation, entry.external_id, entry.attempt) == ("delivered", "create", "item-1", 1)
+    assert entry.correlation_id == "call-1"
+    assert entry.number == "INV-000412"
+
+
+def test_later_version_updates_the_same_item(desk: Desk) -> None:
+    """A change of the record changes the item that the first event made."""
+    desk.courier().carry(delivery())
+    desk.courier().carry(delivery(action="updated", modified="2026-11-22T09:00:00+0100", status="paid"))
+    assert (desk.vendor.creates, desk.vendor.items) == (1, {"item-1": "paid"})
+    assert desk.audit.entries[-1].external_id == "item-1", "an update's entry leads to the item too"
+
+
+def test_duplicate_is_skipped(desk: Desk) -> None:
+    """The same version again, from a webhook or from reconcile, has no effect and leaves an entry."""
+    desk.courier().carry(delivery())
+    again = desk.courier().carry(delivery(action="updated", origin="reconcile"))
+    assert again.outcome == "skipped"
+    assert (desk.vendor.creates, desk.vendor.updates) == (1, [])
+    assert desk.audit.outcomes == ["delivered", "skipped"]
+
+
+def test_older_version_never_overwrites(desk: Desk) -> None:
+    """An older version that arrives late is skipped."""
+    desk.courier().carry(delivery(modified="2026-11-22T09:00:00+0100", status="paid"))
+    late = desk.courier().carry(delivery(modified="2026-11-22T08:00:00+0100", status="draft"))
+    assert late.outcome == "skipped"
+    assert "newer" in late.reason
+    assert desk.vendor.items == {"item-1": "paid"}
+
+
+def test_two_changes_within_one_second_are_both_applied(desk: Desk) -> None:
+    """Zoho's times have seconds: another fingerprint at the same time is another version."""
+    desk.courier().carry(delivery(status="sent"))
+    desk.courier().carry(delivery(status="paid"))
+    assert desk.vendor.items == {"item-1": "paid"}
+
+
+def test_without_a_time_every_new_fingerprint_is_applied(desk: Desk) -> None:
+    """A payload without a time cannot be ordered, only recognised."""
+    for status in ("sent", "paid", "paid"):
+        desk.courier().carry(delivery(status=status, modified="", created_time=""))
+    assert desk.vendor.items == {"item-1": "paid"}
+    assert desk.audit.outcomes == ["delivered", "delivered", "skipped"]
+
+
+def test_thin_event_is_fetched(desk: Desk) -> None:
+    """A record too large for the queue is read from Zoho, in the state it has by now."""
+    desk.books.records["invoice", "460000000098765"] = payload(modified="2026-11-22T10:00:00+0100", status="paid")
+    desk.courier().carry(delivery(thin=True))
+    assert desk.vendor.items == {"item-1": "paid"}
+    assert desk.deliveries.of(delivery()).version == Version("2026-11-22T09:00:00Z", delivery(
+        modified="2026-11-22T10:00:00+0100", status="paid").event.version.fingerprint)  # fmt: skip
+
+
+def test_thin_event_whose_state_is_already_there_is_skipped(desk: Desk) -> None:
+    """What was fetched may have been delivered by a later event meanwhile."""
+    desk.courier().carry(delivery(modified="2026-11-22T10:00:00+0100", status="paid"))
+    desk.books.records["invoice", "460000000098765"] = payload(modified="2026-11-22T10:00:00+0100", status="paid")
+    thin = delivery(thin=True, modified="2026-11-22T10:00:00+0100", status="sent")
+    assert desk.courier().carry(thin).outcome == "skipped"
+    assert desk.vendor.updates == []
+
+
+# --- claims ------------------------------------------------------------------------------------------------------
+
+
+def test_lease_of_another_worker_is_respected(desk: Desk) -> None:
+    """While a claim holds, the message waits for its end and nothing is sent or noted."""
+    each = delivery()
+    until = (NOW + timedelta(seconds=70)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    desk.deliveries.write(each.event.record_key, each.destination, Memory(state="sending", lease_until=until))
+    with pytest.raises(RetryLater) as caught:
+        desk.courier().carry(each)
+    assert caught.value.after == 70
+    assert (desk.vendor.requests, desk.audit.entries) == ([], [])
+
+
+def test_lost_claim_comes_back(desk: Desk) -> None:
+    """Two workers on one row: the one whose write is refused steps back and sends nothing."""
+    each = delivery()
+    other = desk.courier()
+
+    class Rival(type(desk.deliveries)):  # type: ignore[misc]
+        """Another worker writes between our read and our claim."""
+
+        def write(self, record_key: str, destination: str, memory: Memory) -> Memory:
+            if not desk.vendor.creates:
+                other.carry(each)
+            return super().write(record_key, destination, memory)  # type: ignore[no-any-return]
+
+    with pytest.raises(RetryLater, match="another worker"):
+        Desk(desk.clock, deliveries=Rival(desk.deliveries.rows), vendor=desk.vendor).courier().carry(each)
+    assert desk.vendor.creates == 1
+
+
+class Crash(BaseException):
+    """The function dies: no handler of ours sees it."""
+
+
+class Tripwire:
+    """Kills before or after the n-th call of any port."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __call__(self, port: Any) -> Any:
+        wire = self
+
+        class Wired:
+            def __getattr__(self, name: str) -> Callable[..., Any]:
+                method = getattr(port, name)
+
+                def call(*args: Any, **kwargs: Any) -> Any:
+                    wire.step()
+                    try:
+                        return method(*args, **kwargs)
+                    finally:
+                        wire.step()
+
+                return call
+
+        return Wired()
+
+    def step(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Crash
+
+
+def _create(desk: Desk) -> Delivery:
+    return delivery()
+
+
+def _update(desk: Desk) -> Delivery:
+    desk.courier().carry(delivery())
+    return delivery(action="updated", modified="2026-11-22T09:00:00+0100", status="paid")
+
+
+def _again_after_removal(desk: Desk) -> Delivery:
+    each = _update(desk)
+    del desk.vendor.items["item-1"]
+    return each
+
+
+def _unanswered(desk: Desk) -> Delivery:
+    desk.vendor.faults.append(("after", Unknown("no answer")))
+    return delivery()
+
+
+def _refused(desk: Desk) -> Delivery:
+    desk.vendor.faults.append(Undeliverable("the board is full"))
+    return delivery()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "creates"), [(_create, 1), (_update, 1), (_again_after_removal, 2), (_unanswered, 1)]
+)
+def test_crash_anywhere_then_redelivery_has_one_effect(prepare: Callable[[Desk], Delivery], creates: int) -> None:
+    """Killed before or after any call to any port, and once more while it is repaired: one item, one end."""
+    for first in range(1, 60):
+        for second in (1, 4, 7, 9, 11, 14, 1000):
+            desk = Desk()
+            each = prepare(desk)
+            crashed = 0
+            for at in (first, second):
+                try:
+                    desk.courier(Tripwire(at)).carry(each)
+                except Crash:
+                    crashed += 1
+                except RetryLater:
+                    pass
+                desk.clock.advance(200)
+            carry_on(desk, each)
+            memory = desk.deliveries.of(each)
+            assert (memory.state, memory.version) == ("done", each.event.version), (first, second)
+            assert desk.vendor.creates == creates, (first, second)
+            assert "delivered" in [e.outcome for e in desk.audit.entries if e.version == str(each.event.version)]
+        if not crashed:
+            break
+    else:
+        raise AssertionError("the way is longer than the tripwire reaches")
+
+
+def test_crash_anywhere_while_parking_parks_once(desk: Desk) -> None:
+    """Killed anywhere on the way to the parked queue: parked all the same, in one message, with its reason."""
+    for at in range(1, 40):
+        desk = Desk()
+        each = _refused(desk)
+        try:
+            desk.courier(Tripwire(at)).carry(each, 1, NOW)
+        except Crash:
+            if desk.vendor.requests:
+                desk.vendor.faults.append(Undeliverable("the board is full"))
+        desk.clock.advance(200)
+        if desk.audit.outcomes != ["parked"]:
+            desk.courier().carry(each, 2, NOW)
+        assert desk.parked.reasons == ["the board is full"]
+
+
+def test_crash_anywhere_at_a_destination_that_cannot_be_asked_never_repeats() -> None:
+    """Teams takes no key and cannot be asked: after a crash the message is posted once or parked, never twice."""
+    for at in range(1, 40):
+        desk = Desk()
+        desk.vendor = ModelVendor(desk.clock, keys=False)
+        each = delivery()
+        try:
+            desk.courier(Tripwire(at)).carry(each)
+        except Crash:
+            desk.clock.advance(200)
+        result = carry_on(desk, each)
+        assert desk.vendor.creates <= 1
+        assert result.outcome in ("delivered", "skipped", "parked")
+        if result.outcome == "parked":
+            assert "Look there" in result.reason
+
+
+# --- unanswered creates ------------------------------------------------------------------------------------------
+
+
+def test_unanswered_create_is_repeated_with_its_key_and_body(desk: Desk) -> None:
+    """Within 25 minutes the same request goes out again, byte for byte, whatever the record has become."""
+    desk.vendor.faults = [("after", Unknown("no answer"))]
+    each = delivery()
+    assert carry_on(desk, each).reason == "found by looking"
+    first, second = desk.vendor.requests
+    assert first == second
+    assert desk.vendor.creates == 1
+    assert desk.audit.outcomes == ["unknown", "delivered"]
+
+
+def test_unanswered_create_of_an_earlier_version_is_settled_then_updated(desk: Desk) -> None:
+    """A newer event settles the older one's create first, says so in the trail, and then updates the same item."""
+    desk.vendor.faults = [("after", Unknown("no answer"))]
+    older, newer = delivery(), delivery(action="updated", modified="2026-11-22T09:00:00+0100", status="paid")
+    with pytest.raises(RetryLater):
+        desk.courier().carry(older)
+    desk.clock.advance(60)
+    carry_on(desk, newer)
+    assert (desk.vendor.creates, desk.vendor.items) == (1, {"item-1": "paid"})
+    delivered = [entry.version for entry in desk.audit.entries if entry.outcome == "delivered"]
+    assert delivered == [str(older.event.version), str(newer.event.version)]
+
+
+def test_settling_a_newer_create_keeps_an_older_event_out(desk: Desk) -> None:
+    """Order holds also when the newer version's create is only found now."""
+    desk.vendor.faults = [("after", Unknown("no answer"))]
+    newer, older = delivery(modified="2026-11-22T09:00:00+0100", status="paid"), delivery(status="draft")
+    with pytest.raises(RetryLater):
+        desk.courier().carry(newer)
+    desk.clock.advance(60)
+    assert carry_on(desk, older).outcome == "skipped"
+    assert desk.vendor.items == {"item-1": "paid"}
+
+
+def _lost(desk: Desk, *, created: bool) -> Delivery:
+    """A create without an answer, 26 minutes ago."""
+    fault = Unknown("no answer")
+    desk.vendor.faults = [("after", fault) if created else fault]
+    with pytest.raises(RetryLater):
+        desk.courier().carry(delivery())
+    desk.clock.advance(26 * 60)
+    return delivery()
+
+
+def test_after_25_minutes_it_is_looked_for(desk: Desk) -> None:
+    """The key may be forgotten by then: an item that is found is adopted."""
+    carry_on(desk, _lost(desk, created=True))
+    assert (desk.vendor.creates, desk.vendor.looks) == (1, 1)
+
+
+def test_absence_takes_two_looks_a_minute_apart(desk: Desk) -> None:
+    """Indexes lag: only two looks, 60 seconds apart, prove that nothing is there; the new create has a new key."""
+    each = _lost(desk, created=False)
+    with pytest.raises(RetryLater) as first:
+        desk.courier().carry(each)
+    assert first.value.after == 60
+    desk.clock.advance(20)
+    with pytest.raises(RetryLater) as early:
+        desk.courier().carry(each)
+    assert early.value.after == 40, "a look in between counts for nothing and moves nothing"
+    assert desk.vendor.creates == 0
+    desk.clock.advance(40)
+    assert desk.courier().carry(each).outcome == "delivered"
+    assert desk.vendor.looks == 3
+    keys = [request.idempotency_key for request in desk.vendor.requests]
+    assert keys[0] != keys[-1]
+    assert desk.audit.outcomes == ["unknown", "unknown", "unknown", "delivered"], "every attempt is in the trail"
+
+
+def test_item_that_shows_up_at_the_second_look_is_adopted(desk: Desk) -> None:
+    """A lagging index is waited for."""
+    each = _lost(desk, created=True)
+    desk.vendor.hidden = True
+    with pytest.raises(RetryLater):
+        desk.courier().carry(each)
+    desk.clock.advance(60)
+    desk.vendor.hidden = False
+    desk.courier().carry(each)
+    assert desk.vendor.creates == 1
+
+
+def test_trouble_while_settling_forgets_nothing(desk: Desk) -> None:
+    """A vendor that is busy when it is asked leaves the open question in place."""
+    each = _lost(desk, created=True)
+    before = desk.deliveries.of(each)
+    desk.vendor.settle = _raises(RetryLater("busy", 30))
+    with pytest.raises(RetryLater):
+        desk.courier().carry(each)
+    assert desk.deliveries.of(each) == before
+    assert desk.audit.outcomes[-1] == "retry"
+
+
+def _raises(error: Exception) -> Callable[..., Any]:
+    def call(*_: Any) -> Any:
+        raise error
+
+    return call
+
+
+@pytest.fixture
+def teams() -> Desk:
+    """A destination without keys and without questions, with one post that got no answer."""
+    desk = Desk()
+    desk.vendor = ModelVendor(desk.clock, keys=False, faults=[("after", Unknown("no answer"))])
+    with pytest.raises(RetryLater):
+        desk.courier().carry(delivery())
+    desk.clock.advance(10)
+    return desk
+
+
+def test_cannot_tell_is_parked_for_a_person(teams: Desk) -> None:
+    """By default nothing is posted again; a person is asked to look, and the open question stays."""
+    result = teams.courier().carry(delivery())
+    assert result.outcome == "parked"
+    assert "Look there" in result.reason
+    assert teams.vendor.creates == 1
+    memory = teams.deliveries.of(delivery())
+    assert (memory.state, memory.request is not None) == ("unknown", True)
+
+
+def test_cannot_tell_is_repeated_where_the_connection_says_so(teams: Desk) -> None:
+    """`unknown = "repeat"` posts again and marks the possible duplicate in the trail."""
+    teams.connections = Connections({"acme-eu": connection(retry={"unknown": "repeat"})})
+    assert teams.courier().carry(delivery()).outcome == "delivered"
+    assert teams.vendor.creates == 2
+    assert [entry.reason for entry in teams.audit.entries if "possible duplicate" in entry.reason]
+
+
+def test_cannot_tell_is_repeated_when_a_person_sends_it_again(teams: Desk) -> None:
+    """Whoever replays a parked delivery has looked."""
+    teams.courier().carry(delivery())
+    again = delivery(origin="replay")
+    assert teams.courier().carry(again).outcome == "delivered"
+    assert teams.deliveries.of(again).state == "done"
+
+
+# --- other endings -----------------------------------------------------------------------------------------------
+
+
+def test_busy_vendor_means_waiting_as_long_as_it_asks(desk: Desk) -> None:
+    """Nothing happened: the request is forgotten, the key stays, and the message waits for Retry-After."""
+    desk.vendor.faults = [RetryLater("busy", 42, 429)]
+    with pytest.raises(RetryLater) as caught:
+        desk.courier().carry(delivery())
+    memory = desk.deliveries.of(delivery())
+    assert caught.value.after == 42
+    assert (memory.state, memory.request, memory.generation, memory.lease_until) == ("waiting", None, 0, "")
+    assert (desk.audit.entries[0].outcome, desk.audit.entries[0].status) == ("retry", 429)
+    assert carry_on(desk, delivery()).outcome == "delivered"
+    assert desk.audit.entries[-1].attempt == 2
+
+
+def test_back_off_grows_with_the_queues_count_too(desk: Desk) -> None:
+    """Attempts that end before the claim are counted by the queue."""
+    asked: list[int] = []
+
+    def jitter(attempts: int, _: float | None) -> int:
+        asked.append(attempts)
+        return 1
+
+    courier = replace(desk.courier(), jitter=jitter)
+    desk.books.broken["invoice"] = RetryLater("Zoho is busy")
+    for receives in (1, 5):
+        with pytest.raises(RetryLater):
+            courier.carry(delivery(thin=True), receives)
+    assert asked == [1, 5]
+    assert desk.audit.outcomes == ["retry", "retry"], "every attempt is in the trail"
+
+
+def test_removed_item_is_made_anew_under_another_key(desk: Desk) -> None:
+    """An item that a person deleted comes back with the next change, as another item."""
+    each = _again_after_removal(desk)
+    assert desk.courier().carry(each).outcome == "delivered"
+    memory = desk.deliveries.of(each)
+    assert (memory.external_id, memory.generation) == ("item-2", 1)
+    assert len({request.idempotency_key for request in desk.vendor.requests if request.operation == "create"}) == 2
+
+
+def test_removed_twice_in_one_attempt_is_parked(desk: Desk) -> None:
+    """No loop between "it is gone" and "make it anew"."""
+    each = _update(desk)
+    desk.vendor.faults = [Gone("gone"), Gone("gone again")]
+    assert desk.courier().carry(each).outcome == "parked"
+
+
+def test_replayed_answer_is_followed_by_an_update(desk: Desk) -> None:
+    """A kept answer belongs to an earlier body: the item is brought up to date in the same attempt."""
+    desk.vendor.kept["460000000098765:0"] = (desk.clock(), "item-9")
+    desk.vendor.items["item-9"] = "draft"
+    assert desk.courier().carry(delivery(status="paid")).outcome == "delivered"
+    assert (desk.vendor.creates, desk.vendor.items) == (0, {"item-9": "paid"})
+    assert desk.deliveries.of(delivery()).external_id == "item-9"
+
+
+def test_refused_credentials_wait_for_a_person(desk: Desk) -> None:
+    """A revoked token parks nothing: every delivery waits, at least five minutes a time, and is delivered after."""
+    desk.vendor.faults = [NeedsAttention("connect again", 401)] * 3
+    with pytest.raises(RetryLater) as caught:
+        desk.courier().carry(delivery())
+    assert caught.value.after == 300
+    assert carry_on(desk, delivery()).outcome == "delivered"
+    assert desk.parked.kept == {}
+
+
+def test_refusal_of_credentials_is_not_repeated_from_memory(desk: Desk) -> None:
+    """monday may keep a refusal under its key: the next create gets another one."""
+    desk.vendor.faults = [NeedsAttention("connect again", 401)]
+    carry_on(desk, delivery())
+    first, second = desk.vendor.requests
+    assert first.idempotency_key != second.idempotency_key
+
+
+def test_after_76_hours_it_is_parked(desk: Desk) -> None:
+    """An outage over a weekend is bridged; what lasts longer is parked with the last reason."""
+    each = delivery()
+    busy = RetryLater("Teams is throttling the bot", None, 429)
+    desk.vendor.faults = [busy]
+    with pytest.raises(RetryLater):
+        desk.courier().carry(each, 1, NOW)
+    desk.clock.advance(HORIZON.total_seconds() - 1)
+    desk.vendor.faults = [busy]
+    with pytest.raises(RetryLater):
+        desk.courier().carry(each, 30, NOW)
+    desk.clock.advance(1)
+    desk.vendor.faults = [busy]
+    result = desk.courier().carry(each, 31, NOW)
+    assert (result.outcome, result.reason) == ("parked", "gave up after 76 hours: Teams is throttling the bot")
+    assert desk.deliveries.of(each).state == "parked"
+
+
+def test_next_message_has_76_hours_of_its_own(desk: Desk) -> None:
+    """What was given up takes no time from the events behind it, nor from its own second try."""
+    desk.vendor.faults = [RetryLater("busy")] * 4
+    with pytest.raises(RetryLater):
+        desk.courier().carry(delivery(), 1, NOW)
+    desk.clock.advance(HORIZON.total_seconds())
+    assert desk.courier().carry(delivery(), 30, NOW).outcome == "parked"
+    for each in (delivery(action="updated", modified="2026-11-22T09:00:00+0100"), delivery(origin="replay")):
+        with pytest.raises(RetryLater):
+            desk.courier().carry(each, 1, desk.clock())
+
+
+def test_giving_up_an_open_question_leaves_it_open(desk: Desk) -> None:
+    """An unanswered create that is given up is still looked for when a person sends the delivery again."""
+    desk.vendor.faults = [("after", Unknown("no answer"))]
+    assert desk.courier().carry(delivery(), 9, NOW - HORIZON).outcome == "parked"
+    memory = desk.deliveries.of(delivery())
+    assert (memory.state, memory.request is not None) == ("unknown", True)
+    assert carry_on(desk, delivery(origin="replay")).outcome == "delivered"
+    assert desk.vendor.creates == 1
+
+
+def test_refused_delivery_is_parked_with_its_reason(desk: Desk) -> None:
+    """A refusal is parked at once, whole, and acknowledged; a corrected try gets another key."""
+    desk.vendor.faults = [Undeliverable("column zb_status has no label Sent", 200)]
+    each = delivery()
+    result = desk.courier().carry(each)
+    assert (result.outcome, result.reason) == ("parked", "column zb_status has no label Sent")
+    assert desk.parked.reasons == ["column zb_status has no label Sent"]
+    assert Delivery.from_json(*desk.parked.kept.values()) == each
+    assert (desk.audit.outcomes, desk.audit.entries[0].status) == (["parked"], 200)
+    memory = desk.deliveries.of(each)
+    assert (memory.state, memory.generation, memory.request) == ("parked", 1, None)
+    assert desk.courier().carry(delivery(origin="replay")).outcome == "delivered"
+
+
+def test_parked_again_after_a_replay_is_kept_again(desk: Desk) -> None:
+    """A delivery that a person sends again and that fails again must not vanish as a duplicate of itself."""
+    for minute in (0, 1):
+        desk.vendor.faults = [Undeliverable("refused")]
+        first_received = NOW + timedelta(minutes=minute)
+        assert desk.courier().carry(delivery(origin="replay"), 1, first_received).outcome == "parked"
+    assert desk.parked.reasons == ["refused", "refused"]
+
+
+@pytest.mark.parametrize(
+    ("each", "reason"),
+    [
+        (delivery("nowhere"), "not configured"),
+        (replace(delivery(), event=replace(delivery().event, connection="gone")), "apply it"),
+        (replace(delivery(), event=replace(delivery().event, module="timesheet")), "does not know the module"),
+        (replace(delivery(), event=replace(delivery().event, payload={"total": "x"})), "unusable"),
+        (delivery(thin=True), "does not exist"),
+    ],
+)
+def test_hopeless_deliveries_are_parked_not_dropped(desk: Desk, each: Delivery, reason: str) -> None:
+    """What can not even be planned is kept with its reason."""
+    result = desk.courier().carry(each)
+    assert result.outcome == "parked"
+    assert reason in result.reason
+    assert desk.audit.outcomes == ["parked"]
+
+
+def test_unreadable_message_is_parked(desk: Desk) -> None:
+    """A message that this release cannot read is kept as it is."""
+    desk.courier().reject('{"v":9}', "message-1", "schema 9")
+    assert desk.parked.kept == {("message-1", "schema 9"): '{"v":9}'}
+
+
+def test_fault_of_ours_is_not_swallowed(desk: Desk) -> None:
+    """What no error of ours names leaves the courier as it is, and the next attempt repairs it."""
+    desk.vendor.faults = [KeyError("bug")]
+    with pytest.raises(KeyError):
+        desk.courier().carry(delivery())
+    desk.clock.advance(200)
+    assert carry_on(desk, delivery()).outcome == "delivered"
+    assert desk.vendor.creates == 1

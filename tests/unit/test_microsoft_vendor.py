@@ -1,0 +1,254 @@
+"""Microsoft's answers and what we make of them (contracts: microsoft-teams 1.2.5, 1.3, 6.3, 7.5, 8.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from ml_connector.errors import Gone, NeedsAttention, RetryLater, Undeliverable, Unknown
+from ml_connector.ports import Issued
+from ml_connector.vendors import microsoft
+from ml_connector.vendors.http import Answer
+from ml_connector.vendors.microsoft import BotConnector, Entra, Graph, Workflows
+from tests.fakes import CHANNEL, SECRET_URL, TEAM, TENANT, AccessTokens, Says, Wire, http
+
+CREDENTIALS = {"tenant_id": TENANT, "client_id": "app", "client_secret": "bot-token-sEcReT"}
+
+
+def error(code: str, message: str = "…") -> dict[str, Any]:
+    return {"error": {"code": code, "message": message}}
+
+
+# --- tokens ------------------------------------------------------------------------------------------------------
+
+
+def issue(*answers: Says | Exception) -> tuple[Issued, Wire]:
+    wire = Wire(*answers)
+    return Entra(http(wire, microsoft.HOSTS), microsoft.BOT_SCOPE).issue(CREDENTIALS), wire
+
+
+def test_token_request() -> None:
+    """One form with the client's credentials and one audience (6.1); the lifetime is Microsoft's (6.2)."""
+    issued, wire = issue(Says(200, {"access_token": "t", "expires_in": 4521}))
+    assert issued == Issued("t", 4521)
+    assert wire.calls[0].url == f"https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token"
+    assert parse_qs(str(wire.calls[0].body)) == {
+        "grant_type": ["client_credentials"],
+        "client_id": ["app"],
+        "client_secret": ["bot-token-sEcReT"],
+        "scope": ["https://api.botframework.com/.default"],
+    }
+
+
+def refused(code: int, name: str = "invalid_client") -> dict[str, Any]:
+    return {"error": name, "error_codes": [code], "error_description": f"AADSTS{code}: bot-token-sEcReT"}
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (7000215, "secret value"), (70002, "secret value"), (7000222, "expired"), (7000218, "AADSTS7000218"),
+        (700027, "AADSTS"), (50012, "AADSTS"), (700016, "App id or tenant id"), (700011, "App id or tenant id"),
+        (7000112, "disabled"), (90002, "unknown in this cloud"), (90038, "AADSTS"), (500011, "AADSTS"),
+        (70011, "AADSTS"), (65001, "admin consent"), (53003, "Conditional Access"), (50196, "AADSTS"),
+    ],
+)  # fmt: skip
+def test_refused_credentials_need_a_person(code: int, advice: str) -> None:
+    """Entra's permanent errors say what to do, and nothing of the description, which may hold anything."""
+    with pytest.raises(NeedsAttention, match=advice) as caught:
+        issue(Says(401, refused(code)))
+    assert "sEcReT" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(Says(400, refused(code)) for code in (90033, 90024, 90006, 90012, 90055, 50033, 90090)),
+        Says(400, refused(1, "temporarily_unavailable")),
+        Says(429, refused(7000215)),
+        Says(503, b"<html>"),
+        Says(200, b"<html>"),
+        Says(200, {}),
+        Says(200, []),
+        Says(400, {"error_codes": None}),
+    ],
+    ids=str,
+)
+def test_transient_answers_are_waited_out(answer: Says) -> None:
+    """Busy, or no answer to speak of: nobody has to do anything."""
+    with pytest.raises(RetryLater):
+        issue(answer)
+
+
+def test_error_without_codes_is_refused() -> None:
+    """`error` decides; the codes only choose the words."""
+    with pytest.raises(NeedsAttention, match="unauthorized_client"):
+        issue(Says(400, {"error": "unauthorized_client", "error_codes": None}))
+
+
+@pytest.mark.parametrize("name", CREDENTIALS)
+def test_incomplete_credentials_are_not_sent(name: str) -> None:
+    """Half a registration needs a person, not a call."""
+    wire = Wire(Says())
+    with pytest.raises(NeedsAttention, match=name):
+        Entra(http(wire, microsoft.HOSTS), microsoft.BOT_SCOPE).issue({**CREDENTIALS, name: ""})
+    assert wire.calls == []
+
+
+# --- bot ---------------------------------------------------------------------------------------------------------
+
+
+def post(*answers: Says | Exception) -> tuple[Answer, Wire, AccessTokens]:
+    wire, tokens = Wire(*answers), AccessTokens()
+    connector = BotConnector(http(wire, microsoft.HOSTS), tokens)
+    return connector.call("acme-eu", "POST", microsoft.conversations_url(), {}), wire, tokens
+
+
+_BOT: list[tuple[type[Exception], int, Any]] = [
+    (Undeliverable, 400, error("BadSyntax")),
+    (Undeliverable, 400, error("Bad Argument", "channelData is missing")),
+    (Undeliverable, 401, error("BotNotRegistered")),
+    (Undeliverable, 401, error("Unauthorized")),
+    (Undeliverable, 403, error("BotNotInConversationRoster")),
+    (Undeliverable, 403, error("BotDisabledByAdmin")),
+    (Undeliverable, 403, error("ConversationBlockedByUser")),
+    (Undeliverable, 403, error("ForbiddenOperationException")),
+    (Undeliverable, 403, error("InvalidBotApiHost")),
+    (Undeliverable, 403, error("NotEnoughPermissions")),
+    (Undeliverable, 404, error("ConversationNotFound")),
+    (Gone, 404, error("ActivityNotFoundInConversation")),
+    (RetryLater, 412, error("PreconditionFailed")),
+    (Undeliverable, 413, error("MessageSizeTooBig")),
+    (RetryLater, 429, error("Throttled")),
+    (Unknown, 500, error("ServiceError")),
+    (Unknown, 502, error("ServiceError")),
+    (Unknown, 503, None),
+    (Unknown, 504, b"<html>"),
+    (Undeliverable, 403, {"errorCode": 209, "message": '{"subCode":"MessageWritesBlocked"}'}),
+    (Undeliverable, 400, b"nonsense"),
+    (Undeliverable, 400, {"error": "text"}),
+]
+
+
+@pytest.mark.parametrize(("outcome", "status", "body"), _BOT)
+def test_bot_error_table(outcome: type[Exception], status: int, body: Any) -> None:
+    """Every row of 1.2.5 has one outcome; a server's error may have come after the post."""
+    with pytest.raises(outcome) as caught:
+        post(Says(status, body))
+    assert type(caught.value) is outcome
+    assert "sEcReT" not in str(caught.value)
+
+
+def test_throttling_says_how_long() -> None:
+    """Retry-After is handed on (1.2.6)."""
+    with pytest.raises(RetryLater) as caught:
+        post(Says(429, error("Throttled"), {"Retry-After": "17"}))
+    assert caught.value.after == 17
+
+
+def test_ended_token_is_replaced_once() -> None:
+    """A 401 gets one new token and one more call, never a third (0, fact 2)."""
+    answer, wire, tokens = post(Says(401, error("InvalidAuthenticationToken")), Says(201, {"id": "1"}))
+    assert answer.status == 201
+    assert [each.headers["Authorization"] for each in wire.calls] == [
+        "Bearer bot-token-sEcReT",
+        "Bearer bot-token-sEcReT1",
+    ]
+    assert tokens.refused == ["bot-token-sEcReT"]
+    wire = Wire(Says(401, error("Unauthorized")))
+    with pytest.raises(Undeliverable):
+        BotConnector(http(wire, microsoft.HOSTS), AccessTokens()).call("acme-eu", "POST", microsoft.SERVICE, {})
+    assert len(wire.calls) == 2
+
+
+def test_unregistered_bot_costs_no_token() -> None:
+    """No new token makes a bot registered."""
+    wire = Wire(Says(401, error("BotNotRegistered")))
+    with pytest.raises(Undeliverable, match="registration"):
+        BotConnector(http(wire, microsoft.HOSTS), AccessTokens()).call("acme-eu", "POST", microsoft.SERVICE, {})
+    assert len(wire.calls) == 1
+
+
+def test_addresses() -> None:
+    """A conversation id travels as one encoded segment (1.2.4); the link is the one Graph would give (1.7)."""
+    assert microsoft.activity_url(f"{CHANNEL};messageid=1794301234567", "1794301234567") == (
+        "https://smba.trafficmanager.net/teams/v3/conversations/"
+        "19%3Afinancechannel%40thread.tacv2%3Bmessageid%3D1794301234567/activities/1794301234567"
+    )
+    assert microsoft.message_link(CHANNEL, "1794301234567", TEAM, TENANT) == (
+        "https://teams.microsoft.com/l/message/19%3Afinancechannel%40thread.tacv2/1794301234567"
+        f"?groupId={TEAM}&tenantId={TENANT}&createdTime=1794301234567&parentMessageId=1794301234567"
+    )
+
+
+# --- workflows ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (Undeliverable, 400), (Undeliverable, 401), (Undeliverable, 403), (Undeliverable, 404), (Undeliverable, 413),
+        (RetryLater, 408), (RetryLater, 429), (Unknown, 500), (Unknown, 502), (Unknown, 503), (Unknown, 504),
+    ],
+)  # fmt: skip
+def test_workflow_error_table(outcome: type[Exception], status: int) -> None:
+    """Only the status counts (1.3), and the address, which is a secret, is told to nobody."""
+    wire = Wire(Says(status, error("WorkflowTriggerIsNotEnabled", SECRET_URL)))
+    with pytest.raises(outcome) as caught:
+        Workflows(http(wire, microsoft.HOSTS)).post(SECRET_URL, {})
+    assert type(caught.value) is outcome
+    assert "sEcReT" not in str(caught.value)
+    assert "Authorization" not in wire.calls[0].headers, "a token would make the call fail"
+
+
+def test_old_connector_addresses_are_refused() -> None:
+    """Office 365 connectors are gone (0, fact 5)."""
+    wire = Wire(Says(200))
+    with pytest.raises(Undeliverable):
+        Workflows(http(wire, microsoft.HOSTS)).post("https://acme.webhook.office.com/webhookb2/sEcReT", {})
+    assert wire.calls == []
+
+
+# --- graph -------------------------------------------------------------------------------------------------------
+
+
+def renew(*answers: Says | Exception) -> tuple[str, Wire]:
+    wire = Wire(*answers)
+    return Graph(http(wire, microsoft.HOSTS), AccessTokens()).renew("acme-eu", "s/1", "2026-11-25T06:00:00Z"), wire
+
+
+def test_renewal() -> None:
+    """PATCH with the new expiry; Graph's own answer counts."""
+    expires, wire = renew(Says(200, {"id": "s/1", "expirationDateTime": "2026-11-25T05:00:00Z"}))
+    assert expires == "2026-11-25T05:00:00Z"
+    assert (wire.calls[0].method, wire.calls[0].url) == (
+        "PATCH",
+        "https://graph.microsoft.com/v1.0/subscriptions/s%2F1",
+    )
+    assert wire.sent() == {"expirationDateTime": "2026-11-25T06:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "body", "calls"),
+    [
+        (Gone, 404, error("ResourceNotFound"), 1),
+        (Undeliverable, 400, error("InvalidRequest"), 1),
+        (Undeliverable, 401, error("Unauthorized"), 1),
+        (Undeliverable, 401, error("InvalidAuthenticationToken"), 2),
+        (Undeliverable, 403, error("Forbidden"), 1),
+        (RetryLater, 409, error("Conflict"), 1),
+        (RetryLater, 412, error("PreconditionFailed"), 1),
+        (RetryLater, 429, error("TooManyRequests"), 1),
+        (RetryLater, 500, error("InternalServerError"), 1),
+        (RetryLater, 503, b"<html>", 1),
+    ],
+)
+def test_graph_error_table(outcome: type[Exception], status: int, body: Any, calls: int) -> None:
+    """8.3: only a token that has ended is replaced, once; every other 401 is for a person."""
+    wire = Wire(Says(status, body))
+    with pytest.raises(outcome) as caught:
+        Graph(http(wire, microsoft.HOSTS), AccessTokens()).renew("acme-eu", "s1", "2026-11-25T06:00:00Z")
+    assert type(caught.value) is outcome
+    assert len(wire.calls) == calls
