@@ -166,19 +166,9 @@ def _copy(source: Path, target: Path, patterns: Iterable[str]) -> None:
 
 
 def merge_layers(layers: Iterable[Path], target: Path) -> Path:
-    """Lay the built layers over each other in `target`, in order, as Lambda does in /opt; by hard links if it can."""
+    """Lay the built layers over each other in `target`, in order, as Lambda does in /opt."""
     for layer in layers:
-        for source in layer.rglob("*"):
-            place = target / source.relative_to(layer)
-            if source.is_dir():
-                place.mkdir(parents=True, exist_ok=True)
-                continue
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.unlink(missing_ok=True)
-            try:
-                os.link(source, place)
-            except OSError:
-                shutil.copy2(source, place)
+        shutil.copytree(layer, target, dirs_exist_ok=True)
     return target
 
 
