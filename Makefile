@@ -8,7 +8,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_NO_PROGRESS := 1
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test check bench build deploy lock clean
+.PHONY: help setup demo test check bench soak build deploy lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -38,7 +38,8 @@ setup: .venv/.ready .local/aws/.ready ## prepare everything (the other verbs do 
 
 # --- the verbs ---------------------------------------------------------------------------------------------------
 
-demo: setup ## the main job on this machine: ONCE=1 ends after the run; FILE=payload.json EVENT=invoice.created sends yours
+demo: setup ## the main job on this machine: ONCE=1 ends after the run; FILE=examples/invoice.json EVENT=invoice.created sends a payload of yours
+	@FILE="$(FILE)" EVENT="$(EVENT)" $(PYTHON) -m sandbox.demo --check
 	@echo "· building the bundle with SAM"
 	@scripts/build local >/dev/null
 	@$(if $(ONCE),,scripts/page-setup)
@@ -58,6 +59,11 @@ check: setup ## format, lint, types, direction of imports, locks, template
 bench: setup ## cold starts, warm times, sizes, latency and throughput, as a table and as JSON
 	@scripts/build local >/dev/null
 	@$(PYTHON) -m bench $(ARGS)
+
+soak: setup ## the model test at length, then thousands of events while everything misbehaves; ARGS="--events 1000"
+	@MODEL_EXAMPLES=2000 $(PYTHON) -m pytest -q tests/model
+	@scripts/build local >/dev/null
+	@$(PYTHON) -m sandbox.soak $(ARGS)
 
 build: setup ## the bundle for Lambda, into .aws-sam/release/build
 	@scripts/build

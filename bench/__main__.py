@@ -12,9 +12,11 @@ import argparse
 import hashlib
 import hmac
 import json
+import os
 import tempfile
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -64,6 +66,8 @@ def main() -> None:
         cold = _cold(box, folder, max(7, given.runs))
         console.print("· warm calls")
         warm = _warm(box, folder)
+        console.print("· calls")
+        calls = _calls(box)
         console.print("· latency and throughput")
         latency = _latency(box)
         speed = _throughput(box, given.events)
@@ -82,6 +86,7 @@ def main() -> None:
         "shared layer, MB": round(_size(BUILD / "SharedLayer"), 2),
         "layers zipped, MB": round(sum(_zipped(BUILD / layer) for layer in ("DependenciesLayer", "SharedLayer")), 1),
         **speed,
+        **calls,
     }
     _print(console, cold, figures, others)
     cold_data = {name: {key: round(value, 1) for key, value in vars(each).items()} for name, each in cold.items()}
@@ -136,7 +141,7 @@ def _queue_event(box: Box) -> dict[str, Any]:
     delivery = Delivery(event, "ledger")
     attributes = {
         "ApproximateReceiveCount": "1",
-        "MessageGroupId": delivery.group,
+        "MessageGroupId": delivery.lane,
         "MessageDeduplicationId": delivery.id,
     }
     record_ = {
@@ -150,6 +155,49 @@ def _queue_event(box: Box) -> dict[str, Any]:
         "awsRegion": "us-east-1",
     }
     return {"Records": [record_]}
+
+
+# --- calls -----------------------------------------------------------------------------------------------------------
+
+
+def _calls(box: Box) -> dict[str, float]:
+    """AWS calls of one event in intake and of one successful delivery, counted at the clients, caches warm."""
+    for function in ("ingest", "delivery"):
+        os.environ.update(box.stack.spec(function).environment)
+    os.environ.update(box.stack.environment())
+    from ml_connector import bootstrap
+    from ml_connector.aws import clients
+    from ml_connector.sources import Inbound
+
+    counted: Counter[str] = Counter()
+
+    def count(model: Any, params: dict[str, Any], **_: Any) -> None:
+        table = (
+            json.loads(params["body"]).get("TableName", "") if model.service_model.service_name == "dynamodb" else ""
+        )
+        counted[f"{model.name} limits" if table == os.environ["LIMITS_TABLE"] else model.name] += 1
+
+    for client in (clients.dynamodb(), clients.sqs(), clients.secretsmanager()):
+        client.meta.events.register("before-call", count)
+
+    def receive() -> None:
+        event = _http_event(box)
+        path = event["pathParameters"]
+        call = Inbound(path["source"], path["token"], "", event["headers"], event["body"].encode())
+        bootstrap.intake().receive(call, "bench")
+
+    def deliver() -> None:
+        delivery = Delivery.from_json(_queue_event(box)["Records"][0]["body"])
+        assert bootstrap.courier().carry(delivery).outcome == "delivered"  # noqa: S101
+
+    found: dict[str, float] = {}
+    with box.stack.paused("delivery"):
+        for name, work in (("intake", receive), ("delivery", deliver)):
+            work()
+            counted.clear()
+            work()
+            found |= {f"{name}: {operation}": count for operation, count in sorted(counted.items())}
+    return found
 
 
 # --- measurements ----------------------------------------------------------------------------------------------------

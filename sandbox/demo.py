@@ -3,6 +3,7 @@
 The real template on a local AWS, strict stand-ins of Zoho Books, Microsoft and monday.com, the example connection.
 A bookkeeper works in Zoho; what arrives in Teams and on monday is shown and checked.
 Environment: ONCE=1 ends after the run; FILE and EVENT send a payload of one's own instead. Exit code 0 if all arrived.
+`--check` only looks whether FILE and EVENT can be used, before anything is built: exit code 2 if they cannot.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -45,22 +48,25 @@ RECORDS: dict[str, dict[str, Any]] = {
 }
 
 
+CHANNELS = {"finance": world.CHANNEL_FINANCE, "large-invoices": world.CHANNEL_PURCHASING}
+
+
 @dataclass
 class Story:
     """What was done in Zoho, what came of each call, and what must be true in the end."""
 
     sent: int = 0
-    refused: int = 0
     checks: list[tuple[str, bool]] = field(default_factory=list)
 
-    def send(self, what: str, answer: dict[str, Any], wanted: int = 202) -> dict[str, Any]:
+    def send(self, what: str, answer: dict[str, Any], wanted: int = 202, *, why: str = "") -> dict[str, Any]:
+        """Counts and shows what ingest answered; `why` is what it says if that was not as wanted."""
         statuses = [webhook["status"] for webhook in answer["webhooks"]]
         self.sent += sum(webhook["attempts"] for webhook in answer["webhooks"] if webhook["status"] == 202)
-        self.refused += statuses.count(401)
         colour = "green" if set(statuses) == {wanted} else "red"
         console.print(f"  {what} [dim]→[/] [{colour}]{', '.join(map(str, statuses)) or 'no webhook'}[/]")
         if set(statuses) != {wanted}:
-            self.check(f"{what}: answered {wanted}", holds=False)
+            said = ", ".join(map(str, statuses)) or "nothing"
+            self.check(f"{what}: answered {said}, not {wanted}" + (f": {why}" if why else ""), holds=False)
         return answer
 
     def check(self, what: str, *, holds: bool) -> None:
@@ -69,9 +75,11 @@ class Story:
 
 def main() -> int:
     once, file, event = bool(os.environ.get("ONCE")), os.environ.get("FILE", ""), os.environ.get("EVENT", "")
-    if file and (event not in EVENTS or not Path(file).is_file()):
-        console.print(f"[red]FILE must be a file and EVENT one of {', '.join(EVENTS)}[/]")
+    if fault := unusable(file, event):
+        console.print(fault, style="red", markup=False, soft_wrap=True)
         return 2
+    if "--check" in sys.argv[1:]:
+        return 0
     started = time.monotonic()
     with sandbox(
         progress=lambda step: console.print(f"[dim]·[/] {step} [dim]{time.monotonic() - started:.1f} s[/]")
@@ -84,10 +92,33 @@ def main() -> int:
         story.check("every delivery has ended", holds=arrived)
         summary = _report(box, story, seconds)
         if not once:
-            _stay(box, story)
+            _stay(box)
         # The last line is for scripts.
         print(json.dumps(summary), flush=True)
         return 0 if all(holds for _, holds in story.checks) else 1
+
+
+def unusable(file: str, event: str) -> str:
+    """Why FILE and EVENT cannot be sent, with the way out; "" if they can, or if there are none."""
+    if not file:
+        return f"EVENT={event} says what happened, FILE=payload.json what to send: both, or neither" if event else ""
+    path = Path(file)
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path("examples")
+        names = [str(each) for each in sorted(folder.glob("*.json"))]
+        near = get_close_matches(file, names, n=1, cutoff=0.5) or names[:1]
+        return f"there is no file {file}" + (f"; did you mean FILE={near[0]}?" if near else "")
+    if event not in EVENTS:
+        near = get_close_matches(event, EVENTS, n=1)
+        said = f"{event} is no event" if event else "FILE needs an EVENT that says what happened"
+        return f"{said}; " + (f"did you mean EVENT={near[0]}?" if near else f"events are {', '.join(EVENTS)}")
+    try:
+        path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        return f"{file} is not UTF-8 text (byte {error.start}); Zoho Books sends nothing else"
+    except OSError as error:
+        return f"{file} cannot be read: {error.strerror}"
+    return ""
 
 
 # --- what happens in Zoho --------------------------------------------------------------------------------------------
@@ -167,15 +198,32 @@ def _own_payload(box: Box, file: Path, event: str) -> Story:
     story = Story()
     module, _, action = event.partition(".")
     console.print(f"[bold]{event}[/] with {file}")
-    webhooks = box.zoho.send_payload(box.organization, module, action, file.read_text())
-    story.send("sent", {"webhooks": webhooks})
+    # Byte for byte: read_text would change line ends.
+    webhooks = box.zoho.send_payload(box.organization, module, action, file.read_bytes().decode())
+    rejected = [f"{call['reason']}: {call['detail']}" for call in refused(box)]
+    story.send("sent", {"webhooks": webhooks}, why=rejected[-1] if rejected else "")
     box.settled()
-    entries = box.audit()
-    story.check("it was delivered", holds=any(entry["outcome"] in ("delivered", "accepted") for entry in entries))
-    for line in box.stack.records("ingest"):
-        if line.get("message") == "rejected":
-            console.print(f"  ingest says: {line['reason']}: {line['detail']}", style="red", markup=False)
+    if not rejected:
+        entries = box.audit()
+        story.check("it was delivered", holds=any(entry["outcome"] in ("delivered", "accepted") for entry in entries))
     return story
+
+
+def refused(box: Box) -> list[dict[str, Any]]:
+    """The calls that ingest turned away, oldest first: `{at, outcome, reason, detail}`."""
+    return [
+        {
+            "at": datetime.strptime(each["timestamp"], "%Y-%m-%d %H:%M:%S,%f%z").isoformat(),
+            "outcome": "refused",
+            "reason": each["reason"],
+            "detail": each["detail"],
+        }
+        for each in _ingest(box, "rejected")
+    ]
+
+
+def _ingest(box: Box, message: str) -> list[dict[str, Any]]:
+    return [line for line in box.stack.records("ingest") if line.get("message") == message]
 
 
 # --- what people see -----------------------------------------------------------------------------------------------
@@ -188,16 +236,16 @@ def _report(box: Box, story: Story, seconds: float) -> dict[str, Any]:
     story.check("nothing is parked", holds=parked == 0)
     doubled = sum(count - 1 for count in Counter(item["text"]["zb_doc_id"] for item in box.items()).values())
 
-    _table(
-        "In Teams, channel finance",
-        ("card", "edited"),
-        [(m["summary"], f"{m['edits']}×" if m["edits"] else "") for m in box.messages()],
-    )
+    for channel in channels(box):
+        posts = [(_summary(m), f"{m['edits']}×" if m["edits"] else "") for m in channel["messages"]]
+        _table(f"In Teams, channel {channel['name']}", ("card", "edited"), posts)
     columns = ("zb_number", "zb_party", "zb_status", "zb_total", "zb_currency", "zb_due")
     rows = [[item["text"].get(name) or "" for name in columns] for item in box.items()]
     _table("On monday, board Zoho Books", ("number", "party", "status", "total", "currency", "due"), rows)
     trail = [(e["at"][11:19], e["event"], _name(e), e["destination"], _ending(e)) for e in reversed(entries)]
     _table("Audit trail", ("time", "event", "record", "destination", "outcome"), trail)
+    turned_away = [(call["at"][11:19], call["reason"]) for call in refused(box)]
+    _table("Refused at the door (no entry in the trail: it changed nothing)", ("time", "reason"), turned_away)
     console.print()
     for what, holds in story.checks:
         console.print(f"[{'green' if holds else 'red'}]{'✓' if holds else '✗'}[/] {what}")
@@ -211,6 +259,11 @@ def _report(box: Box, story: Story, seconds: float) -> dict[str, Any]:
     }
 
 
+def _summary(message: dict[str, Any]) -> str:
+    """A message through a workflow has no summary of its own; its card has."""
+    return str(message["summary"] or (message["card"] or {}).get("fallbackText") or message["text"])
+
+
 def _name(entry: dict[str, Any]) -> str:
     return str(entry["number"] or entry["record_id"])
 
@@ -222,12 +275,13 @@ def _ending(entry: dict[str, Any]) -> str:
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    grid = Table(
-        *columns, title=title, title_style="bold", title_justify="left", box=None, header_style="dim", pad_edge=False
-    )
+    if not rows:
+        return
+    grid = Table(*columns, box=None, header_style="dim", pad_edge=False)
     for row in rows:
         grid.add_row(*(escape(str(cell)) for cell in row))
     console.print()
+    console.print(title, style="bold", soft_wrap=True)  # a table's own title would be folded to the table's width
     console.print(grid)
 
 
@@ -236,39 +290,54 @@ class Shown:
     """What the page shows of a sandbox (`sandbox.page.app.Sources`)."""
 
     box: Box
-    story: Story
 
     def channels(self) -> list[dict[str, Any]]:
-        return [
-            {"name": name, "team": "Harbour Supplies", "messages": self.box.zoho.messages(channel)}
-            for name, channel in (("finance", world.CHANNEL_FINANCE), ("purchasing", world.CHANNEL_PURCHASING))
-        ]
+        return channels(self.box)
 
     def board(self) -> dict[str, Any]:
         return self.box.zoho.board(world.MONDAY_BOARD)
 
     def audit(self) -> list[dict[str, Any]]:
-        return self.box.audit()
+        return [*self.box.audit(), *refused(self.box)]
 
     def summary(self) -> dict[str, int]:
         outcomes = Counter(entry["outcome"] for entry in self.box.audit())
         return {
-            "sent": self.story.sent,
+            "accepted": len(_ingest(self.box, "accepted")),
             "delivered": outcomes["delivered"] + outcomes["accepted"],
+            "waiting": _waiting(self.box),
             "parked": self.box.parked(),
-            "duplicates": outcomes["skipped"],
-            "refused": self.story.refused,
+            "skipped": outcomes["skipped"],
+            "refused": len(_ingest(self.box, "rejected")),
         }
 
 
-def _stay(box: Box, story: Story) -> None:
+def channels(box: Box) -> list[dict[str, Any]]:
+    """The Teams channels that the example connection posts to, by the names of its destinations."""
+    return [
+        {"name": name, "team": "Harbour Supplies", "messages": box.zoho.messages(channel)}
+        for name, channel in CHANNELS.items()
+    ]
+
+
+def _waiting(box: Box) -> int:
+    """Deliveries that are queued, under way, or put off."""
+    names = ("", "NotVisible", "Delayed")
+    attributes = box.stack.client("sqs").get_queue_attributes(
+        QueueUrl=box.stack.outputs["DeliveriesQueueUrl"],
+        AttributeNames=[f"ApproximateNumberOfMessages{name}" for name in names],
+    )["Attributes"]
+    return sum(map(int, attributes.values()))
+
+
+def _stay(box: Box) -> None:
     """The page, until Ctrl-C."""
     from sandbox.page.server import page
 
     stop = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: stop.set())
-    with page(Shown(box, story)) as url:
+    with page(Shown(box)) as url:
         console.print(f"[bold]Look at it:[/] {url}")
         console.print("mlc works on this sandbox, from another terminal:", style="dim")
         for name, value in {**box.stack.environment(), "MLC_WEBHOOK_URL": f"{box.stack.webhook_url}/webhooks"}.items():

@@ -11,8 +11,9 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,15 +24,18 @@ import requests
 
 from ml_connector.aws.audit_table import AuditTable
 from ml_connector.aws.connections_table import ConnectionsTable
+from ml_connector.aws.deliveries_table import DeliveriesTable
 from ml_connector.aws.secrets import SecretStore
 from ml_connector.config.apply import apply, endpoint_id
 from ml_connector.config.load import load
+from ml_connector.config.model import ConnectionFile
 from ml_connector.modules import ACTIONS
 from mlc import credentials
 from mlc.credentials import Vendor
 from sandbox.aws import BUILD, LocalStack, local_stack
 from sandbox.aws.emulator import ROOT
 from sandbox.aws.processes import free_port
+from sandbox.sites import Site
 from sandbox.vendors import default_world as world
 from sandbox.vendors.client import Control
 
@@ -48,8 +52,46 @@ class Box:
     connections: ConnectionsTable
     secrets: SecretStore
     trail: AuditTable
+    rows: DeliveriesTable
+    stand_ins: StandIns
 
     organization: str = world.ZOHO_ORGANIZATION
+
+    def connect(
+        self,
+        file: ConnectionFile,
+        refresh_token: str = world.ZOHO_REFRESH_TOKEN,
+        monday_token: str = world.MONDAY_TOKEN,
+        workflows: Mapping[str, str] | None = None,
+    ) -> None:
+        """What a person does once, by `mlc connections apply`, `mlc credentials set` and in Zoho's settings."""
+        apply(file, self.connections, self.secrets, datetime.now(UTC))
+        connection = self.connections.connection(file.connection)
+        assert connection is not None  # noqa: S101 - it was applied in the line above
+        for vendor, values in {
+            Vendor.ZOHO: {
+                "client_id": world.ZOHO_CLIENT_ID,
+                "client_secret": world.ZOHO_CLIENT_SECRET,
+                "refresh_token": refresh_token,
+            },
+            Vendor.MICROSOFT: {"client_secret": world.MICROSOFT_CLIENT_SECRET},
+            Vendor.MONDAY: {"token": monday_token},
+            **({Vendor.WORKFLOWS: dict(workflows)} if workflows else {}),
+        }.items():
+            credentials.store(self.connections, self.secrets, connection, vendor, values)
+        endpoints = self.secrets.get(connection.name, "webhooks")["endpoints"]
+        for module in connection.modules:
+            for action in ACTIONS:
+                endpoint = endpoints[endpoint_id(module, action)]
+                url = f"{self.stack.webhook_url}/webhooks/zoho/{endpoint['token']}"
+                self.zoho.hook(connection.organization_id, url, endpoint["secrets"][0], module, action)
+
+    def open(self, *sites: Site) -> None:
+        """Connects more companies."""
+        for site in sites:
+            self.zoho.seed(site.seed())
+            self.connect(site.file(), site.refresh_token, site.monday_token)
+        self.stack.invoke("refresh_tokens", {})
 
     def settled(self, seconds: float = 60.0) -> bool:
         """Waits until no delivery is queued or under way; False if some still are after that time."""
@@ -65,11 +107,11 @@ class Box:
             time.sleep(0.05)
         return False
 
-    def audit(self) -> list[dict[str, Any]]:
-        """Every entry of the connection since the sandbox runs, newest first."""
+    def audit(self, connection: str = "") -> list[dict[str, Any]]:
+        """Every entry of a connection (the example's) since the sandbox runs, newest first."""
         today = datetime.now(UTC).date()
         days = (str(today), str(today - timedelta(days=1)))
-        return [asdict(entry) for day in days for entry in self.trail.of_day(self.connection, day)]
+        return [asdict(entry) for day in days for entry in self.trail.of_day(connection or self.connection, day)]
 
     def messages(self) -> list[dict[str, Any]]:
         """The Teams channel's posts, oldest first."""
@@ -92,77 +134,108 @@ def sandbox(
     folder: Path | None = None,
     *,
     prewarm: Sequence[str] = ("ingest", "delivery"),
+    hidden_seconds: int | None = None,
+    limits_percent: int = 100_000,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Box]:
-    """Starts everything, connects the example connection, and removes it all at the end."""
+    """Starts everything, connects the example connection, and removes it all at the end.
+
+    `hidden_seconds`: after how long a message comes back whose function was killed, instead of the template's time.
+    `limits_percent`: how much of the vendors' limits we count down ourselves; so much that only the stand-ins' do.
+    """
     progress("starting the stand-ins of Zoho Books, Microsoft and monday.com")
-    with vendors() as base:
+    with vendors() as stand_ins:
         parameters = {
-            "SandboxUrl": base,
+            "SandboxUrl": stand_ins.base,
+            "LimitsPercent": str(limits_percent),
             "PythonRuntime": f"python{sys.version_info.major}.{sys.version_info.minor}",
             "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
         }
-        with local_stack(
-            build, parameters, folder, prewarm=prewarm, parallel=("delivery",), progress=progress
-        ) as stack:
+        with local_stack(build, parameters, folder, parallel=("delivery",), progress=progress) as stack:
+            if hidden_seconds:
+                _hide_for(stack, hidden_seconds)
+            stack.prewarm(*prewarm)
             progress(f"applying {CONNECTION_FILE.relative_to(ROOT)}")
-            yield _connected(stack, Control(base))
+            box = _box(stack, stand_ins)
+            file = load(CONNECTION_FILE)
+            box.connect(file, workflows={"large-invoices": world.WORKFLOW_URL})
+            box.connection = file.connection
+            stack.invoke("refresh_tokens", {})
+            yield box
+
+
+class StandIns:
+    """The stand-ins as a process of their own. What they know outlives a restart."""
+
+    def __init__(self, keep: Path) -> None:
+        port = free_port()
+        self.base = f"http://127.0.0.1:{port}"
+        self._command = [sys.executable, "-m", "sandbox.vendors", "--port", str(port), "--keep", str(keep)]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, cwd=ROOT)
+        for _ in range(400):
+            if self._process.poll() is not None:
+                raise RuntimeError(f"the stand-ins ended at once with exit code {self._process.returncode}")
+            try:
+                requests.get(f"{self.base}/_control/health", timeout=5).raise_for_status()
+                return
+            except requests.ConnectionError:
+                time.sleep(0.05)
+        raise RuntimeError("the stand-ins did not start within 20 seconds")
+
+    def stop(self) -> None:
+        """Answers what is under way, then ends."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
 
 
 @contextmanager
-def vendors() -> Iterator[str]:
-    """The stand-ins as a process of their own; their base address."""
-    port = free_port()
-    base = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen([sys.executable, "-m", "sandbox.vendors", "--port", str(port)], cwd=ROOT)
-    try:
-        for _ in range(400):
-            if process.poll() is not None:
-                raise RuntimeError(f"the stand-ins ended at once with exit code {process.returncode}")
-            try:
-                requests.get(f"{base}/_control/health", timeout=5).raise_for_status()
-                break
-            except requests.ConnectionError:
-                time.sleep(0.05)
-        else:
-            raise RuntimeError("the stand-ins did not start within 20 seconds")
-        yield base
-    finally:
-        process.terminate()
+def vendors() -> Iterator[StandIns]:
+    with tempfile.TemporaryDirectory() as folder:
+        stand_ins = StandIns(Path(folder) / "world")
         try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            stand_ins.start()
+            yield stand_ins
+        finally:
+            stand_ins.stop()
 
 
-def _connected(stack: LocalStack, control: Control) -> Box:
-    """What a person does once, by `mlc connections apply`, `mlc credentials set` and in Zoho's settings."""
-    file = load(CONNECTION_FILE)
-    connections = ConnectionsTable(stack.client("dynamodb"), stack.outputs["ConnectionsTableName"])
-    secrets = SecretStore(
-        stack.client("secretsmanager"), stack.outputs["SecretsPrefix"], stack.outputs["SecretsKeyArn"]
+def _box(stack: LocalStack, stand_ins: StandIns) -> Box:
+    return Box(
+        stack,
+        Control(stand_ins.base),
+        connection="",
+        connections=ConnectionsTable(stack.client("dynamodb"), stack.outputs["ConnectionsTableName"]),
+        secrets=SecretStore(
+            stack.client("secretsmanager"), stack.outputs["SecretsPrefix"], stack.outputs["SecretsKeyArn"]
+        ),
+        trail=AuditTable(stack.client("dynamodb"), stack.outputs["AuditTableName"], timedelta(days=1)),
+        rows=DeliveriesTable(stack.client("dynamodb"), stack.outputs["DeliveryTableName"]),
+        stand_ins=stand_ins,
     )
-    apply(file, connections, secrets, datetime.now(UTC))
-    connection = connections.connection(file.connection)
-    assert connection is not None  # noqa: S101 - it was applied in the line above
-    for vendor, values in {
-        Vendor.ZOHO: {
-            "client_id": world.ZOHO_CLIENT_ID,
-            "client_secret": world.ZOHO_CLIENT_SECRET,
-            "refresh_token": world.ZOHO_REFRESH_TOKEN,
-        },
-        Vendor.MICROSOFT: {"client_secret": world.MICROSOFT_CLIENT_SECRET},
-        Vendor.MONDAY: {"token": world.MONDAY_TOKEN},
-        Vendor.WORKFLOWS: {"large-invoices": world.WORKFLOW_URL},
-    }.items():
-        credentials.store(connections, secrets, connection, vendor, values)
-    endpoints = secrets.get(connection.name, "webhooks")["endpoints"]
-    for module in connection.modules:
-        for action in ACTIONS:
-            endpoint = endpoints[endpoint_id(module, action)]
-            url = f"{stack.webhook_url}/webhooks/zoho/{endpoint['token']}"
-            control.hook(world.ZOHO_ORGANIZATION, url, endpoint["secrets"][0], module, action)
-    stack.invoke("refresh_tokens", {})
-    trail = AuditTable(stack.client("dynamodb"), stack.outputs["AuditTableName"], timedelta(days=1))
-    return Box(stack, control, connection.name, connections, secrets, trail)
+
+
+def _hide_for(stack: LocalStack, seconds: int) -> None:
+    """How long a message is hidden, and with it a claim holds: what a killed function leaves behind comes back sooner
+    than in production, by the same way."""
+    stack.client("sqs").set_queue_attributes(
+        QueueUrl=stack.outputs["DeliveriesQueueUrl"], Attributes={"VisibilityTimeout": str(seconds)}
+    )
+    functions = stack.client("lambda")
+    name = stack.deployment.physical["DeliveryFunction"]
+    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": {**variables, "LEASE_SECONDS": str(seconds - 2)}}
+    )

@@ -14,12 +14,14 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
+from ml_connector.audit import verify
 from ml_connector.connections import Connection, Endpoint
 from ml_connector.delivery import Courier
 from ml_connector.destinations import Toolbox
 from ml_connector.errors import Gone, NotQueued, Undeliverable
 from ml_connector.events import Delivery, Event
 from ml_connector.modules import MODULES
+from ml_connector.parked import unwrap
 from ml_connector.ports import AuditEntry, CannotTell, Conflict, Destination, Issued, Memory, Receipt, Request
 from ml_connector.records import Record, read
 from ml_connector.tokens import Due
@@ -172,19 +174,36 @@ class Connections:
 
 
 @dataclass
+class Audit:
+    entries: list[AuditEntry] = field(default_factory=list)
+
+    @property
+    def outcomes(self) -> list[str]:
+        return [entry.outcome for entry in self.entries]
+
+
+@dataclass
 class Deliveries:
-    """The delivery table: a write that does not name the revision in the row is a Conflict."""
+    """The delivery table: a write that does not name the revision in the row is a Conflict; row and entry, or neither.
+
+    Each row that was ever written is in `history`, the newest last.
+    """
 
     rows: dict[tuple[str, str], Memory] = field(default_factory=dict)
+    audit: Audit = field(default_factory=Audit)
+    history: list[Memory] = field(default_factory=list)
 
     def read(self, record_key: str, destination: str) -> Memory:
         return self.rows.get((record_key, destination), Memory())
 
-    def write(self, record_key: str, destination: str, memory: Memory) -> Memory:
+    def write(self, record_key: str, destination: str, memory: Memory, entry: AuditEntry | None = None) -> Memory:
         if memory.rev != self.read(record_key, destination).rev:
             raise Conflict
         after = replace(memory, rev=memory.rev + 1)
         self.rows[record_key, destination] = after
+        self.history.append(after)
+        if entry:
+            self.audit.entries.append(entry)
         return after
 
     def of_record(self, record_key: str) -> Mapping[str, Memory]:
@@ -193,17 +212,13 @@ class Deliveries:
     def of(self, each: Delivery) -> Memory:
         return self.read(each.event.record_key, each.destination)
 
-
-@dataclass
-class Audit:
-    entries: list[AuditEntry] = field(default_factory=list)
-
-    def append(self, entry: AuditEntry) -> None:
-        self.entries.append(entry)
-
-    @property
-    def outcomes(self) -> list[str]:
-        return [entry.outcome for entry in self.entries]
+    def faults(self) -> list[str]:
+        """What `audit.verify` finds wrong with the trails of all records."""
+        found: list[str] = []
+        for key in sorted({key for key, _ in self.rows}):
+            entries = [e for e in self.audit.entries if f"{e.connection}#{e.module}#{e.record_id}" == key]
+            found += verify(entries, {name: memory.chain for name, memory in self.of_record(key).items()})
+        return found
 
 
 @dataclass
@@ -211,11 +226,15 @@ class Queue:
     sent: list[Delivery] = field(default_factory=list)
     refuses: bool = False
     postponed: list[tuple[str, int]] = field(default_factory=list)
+    moved: list[tuple[Delivery, str]] = field(default_factory=list)
 
     def send(self, deliveries: Sequence[Delivery]) -> None:
         if self.refuses:
             raise NotQueued("SQS refused 1 of 1 messages")
         self.sent.extend(deliveries)
+
+    def move(self, delivery: Delivery, key: str) -> None:
+        self.moved.append((delivery, key))
 
     def postpone(self, receipt_handle: str, seconds: int) -> None:
         self.postponed.append((receipt_handle, seconds))
@@ -223,12 +242,12 @@ class Queue:
 
 @dataclass
 class Parked:
-    """Keeps a message of the same key and reason once, as the real queue does for five minutes."""
+    """Keeps a message of the same key and reason once, as the real queue does for five minutes; as it was."""
 
     kept: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def park(self, body: str, *, group: str, key: str, reason: str) -> None:
-        self.kept[key, reason] = body
+    def park(self, body: str, *, key: str, reason: str) -> None:
+        self.kept[key, reason] = unwrap(body).text
 
     @property
     def reasons(self) -> list[str]:
@@ -494,26 +513,30 @@ class Desk:
     clock: Clock = field(default_factory=Clock)
     connections: Connections = field(default_factory=Connections)
     deliveries: Deliveries = field(default_factory=Deliveries)
-    audit: Audit = field(default_factory=Audit)
     parked: Parked = field(default_factory=Parked)
     books: Books = field(default_factory=Books)
     vendor: Any = None
     lease: timedelta = timedelta(seconds=100)
+    owner: str = "worker-1"
 
     def __post_init__(self) -> None:
         self.vendor = self.vendor or ModelVendor(self.clock)
+
+    @property
+    def audit(self) -> Audit:
+        return self.deliveries.audit
 
     def courier(self, wrap: Callable[[Any], Any] = lambda port: port) -> Courier:
         return Courier(
             connections=wrap(self.connections),
             destinations=_Registry(wrap(self.vendor)),
             deliveries=wrap(self.deliveries),
-            audit=wrap(self.audit),
             parked=wrap(self.parked),
             books=wrap(self.books),
             clock=self.clock,
             lease=self.lease,
-            jitter=lambda attempts, asked: max(1, round(asked or 0)),
+            owner=self.owner,
+            jitter=lambda attempts, asked, policy: max(1, round(asked or 0)),
         )
 
 

@@ -18,8 +18,6 @@ from ml_connector.consent import Consent
 from ml_connector.errors import ConfigError
 from ml_connector.regions import HOSTS
 from ml_connector.tokens import Due
-from ml_connector.vendors.http import Http
-from ml_connector.vendors.zoho import ZohoAccounts
 from mlc.stack import Stack
 
 
@@ -94,6 +92,9 @@ def _workflows(connection: Connection) -> tuple[str, ...]:
 
 
 def consent(stack: Stack) -> Consent:
+    from ml_connector.vendors.http import Http
+    from ml_connector.vendors.zoho import ZohoAccounts
+
     return Consent(
         secrets=stack.secrets,
         accounts=ZohoAccounts(Http(HOSTS)),

@@ -3,40 +3,43 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ml_connector.config.apply import apply
-from ml_connector.config.load import load
-from ml_connector.config.schema import schema
 from ml_connector.errors import ConfigError
 from ml_connector.modules import EVENTS
 from mlc import credentials as keys
+from mlc import parked as waiting
 from mlc import trail
-from mlc.output import Exit, console, fail, friendly, literal, say, table
-from mlc.preview import preview as preview_event
-from mlc.send_test import follow, send
+from mlc.output import Exit, blocks, console, fail, friendly, literal, problems, say, table
 from mlc.stack import Stack
+
+# pydantic, boto3 and requests are imported by the commands that need them: `mlc --help` shall not wait for them.
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
-    pretty_exceptions_show_locals=False,  # they may hold secrets
+    pretty_exceptions_enable=False,  # a traceback may hold secrets
+    pretty_exceptions_show_locals=False,
     help="Zoho Books to Microsoft Teams and monday.com.",
 )
 connections = typer.Typer(no_args_is_help=True, help="Check and apply connection files.")
+parked = typer.Typer(no_args_is_help=True, help="Deliveries that wait for a person.")
 audit = typer.Typer(no_args_is_help=True, help="What happened to which record, and where it went.")
 webhooks = typer.Typer(no_args_is_help=True, help="The addresses that Zoho calls.")
 credentials = typer.Typer(no_args_is_help=True, help="Credentials, kept in Secrets Manager.")
 auth = typer.Typer(no_args_is_help=True, help="Connect accounts.")
 for name, group in {
     "connections": connections,
+    "parked": parked,
     "audit": audit,
     "webhooks": webhooks,
     "credentials": credentials,
@@ -50,13 +53,50 @@ Profile = Annotated[str | None, typer.Option("--profile", envvar="AWS_PROFILE", 
 Region = Annotated[str | None, typer.Option("--region", envvar="AWS_REGION", help="AWS region.")]
 FileArg = Annotated[Path, typer.Argument(help="A connection file, such as connections/example.toml.")]
 Name = Annotated[str, typer.Argument(help="Name of the connection.")]
+What = Annotated[str, typer.Argument(help="Document number, Zoho id, Teams message or monday item id, or a link.")]
+WhatOrAll = Annotated[str | None, typer.Argument(help="Number, id or link of one record; all if left out.")]
+WhatParked = Annotated[str, typer.Argument(help="Its id in `mlc parked list`, a Zoho id or a document number.")]
+Whats = Annotated[
+    list[str] | None,
+    typer.Argument(help="Ids in `mlc parked list`, Zoho ids or document numbers.", metavar="[WHAT]..."),
+]
+Destination = Annotated[str, typer.Option("--destination", help="Only for this destination.")]
+Reason = Annotated[str, typer.Option("--reason", help="Only if the reason contains this.")]
 EventName = Annotated[str, typer.Option("--event", help="Such as invoice.created.")]
 DEFAULT_STACK = "ml-connector"
+DEFAULT_CONNECTION = Path("connections/example.toml")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"mlc {version('ml-connector')}")
+        raise typer.Exit
+
+
+@app.callback()
+def mlc(
+    _: Annotated[bool, typer.Option("--version", help="Show the version and end.", callback=_version)] = False,
+) -> None:
+    """Zoho Books to Microsoft Teams and monday.com."""
+
+
+class Outcome(StrEnum):
+    """How an attempt ended, as the audit trail says it."""
+
+    DELIVERED = "delivered"
+    ACCEPTED = "accepted"
+    SKIPPED = "skipped"
+    RETRY = "retry"
+    UNKNOWN = "unknown"
+    PARKED = "parked"
+    DROPPED = "dropped"
 
 
 def _event(name: str) -> str:
     if name not in EVENTS:
-        fail(f"{name!r} is no event; events are {', '.join(EVENTS)}", Exit.USAGE)
+        near = get_close_matches(name, EVENTS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"events are {', '.join(EVENTS)}"
+        fail(f"{name!r} is no event; {hint}", Exit.USAGE)
     return name
 
 
@@ -67,16 +107,30 @@ def _event(name: str) -> str:
 @friendly
 def connections_validate(file: FileArg, as_json: AsJson = False) -> None:
     """Check a file whole, without AWS. Exit code 3 if something is wrong."""
+    from ml_connector.config.load import load, unused
+
     try:
         checked = load(file)
     except ConfigError as error:
         if as_json:
             say({"valid": False, "problems": str(error).splitlines()}, as_json=True, people=lambda: None)
         raise
+    warnings = [f"destination {name!r} is used by no route: nothing is sent there" for name in unused(checked)]
+
+    def people() -> None:
+        console.print(f"[green]✓[/] {literal(file)}: connection {checked.connection!r} is in order")
+        for warning in warnings:
+            console.print(f"  [yellow]warning:[/] {warning}")
+
     say(
-        {"connection": checked.connection, "valid": True, "destinations": sorted(checked.destinations)},
+        {
+            "connection": checked.connection,
+            "valid": True,
+            "destinations": sorted(checked.destinations),
+            "warnings": warnings,
+        },
         as_json=as_json,
-        people=lambda: console.print(f"[green]✓[/] {literal(file)}: connection {checked.connection!r} is in order"),
+        people=people,
     )
 
 
@@ -84,6 +138,8 @@ def connections_validate(file: FileArg, as_json: AsJson = False) -> None:
 @friendly
 def connections_schema() -> None:
     """Print the JSON schema of connection files, for editors."""
+    from ml_connector.config.schema import schema
+
     say(schema(), as_json=True, people=lambda: None)
 
 
@@ -97,8 +153,12 @@ def connections_apply(
     as_json: AsJson = False,
 ) -> None:
     """Check a file and put it into force within a minute. The old configuration stays if anything is wrong."""
+    from ml_connector.config.apply import apply
+    from ml_connector.config.load import load
+
+    checked = load(file)
     at = Stack(stack, profile, region)
-    done = apply(load(file), at.connections, at.secrets, datetime.now(UTC))
+    done = apply(checked, at.connections, at.secrets, datetime.now(UTC))
 
     def people() -> None:
         word = "applied as" if done.changed else "already in force:"
@@ -123,6 +183,7 @@ def webhooks_list(
 ) -> None:
     """One address and secret per module and event. They are bearer secrets: hidden unless you say --reveal."""
     at = Stack(stack, profile, region)
+    at.connection(connection)
     stored = at.secrets.get(connection, "webhooks", max_age=0.0).get("endpoints", {})
     if not stored:
         raise ConfigError(f"connection {connection!r} has no endpoints; apply it first")
@@ -134,8 +195,7 @@ def webhooks_list(
         }
         for identity, each in sorted(stored.items())
     ]
-    columns = ("event", "url", "secret")
-    say(rows, as_json=as_json, people=lambda: table(columns, [[row[name] for name in columns] for row in rows]))
+    say(rows, as_json=as_json, people=lambda: blocks(rows))
 
 
 @credentials.command("set", epilog="Example: mlc credentials set acme-eu monday --from-stdin < monday.json")
@@ -150,10 +210,10 @@ def credentials_set(
     as_json: AsJson = False,
 ) -> None:
     """Store credentials in Secrets Manager. Nothing that you type is shown or kept anywhere else."""
+    if not from_stdin and not sys.stdin.isatty():
+        fail("there is no terminal to ask at; use --from-stdin and give a JSON object", Exit.USAGE)
     at = Stack(stack, profile, region)
-    configured = at.connections.connection(connection)
-    if configured is None:
-        raise ConfigError(f"connection {connection!r} is not applied yet: mlc connections apply FILE")
+    configured = at.connection(connection)
     given = keys.read(sys.stdin) if from_stdin else keys.ask(vendor, configured)
     names = keys.store(at.connections, at.secrets, configured, vendor, given)
     say(
@@ -176,6 +236,7 @@ def auth_zoho(
 ) -> None:
     """Print the address at which a Zoho administrator gives access. It works once, for ten minutes."""
     at = Stack(stack, profile, region)
+    at.connection(connection)
     url = keys.consent(at).begin(connection, token_urlsafe(16))
     say({"connection": connection, "url": url}, as_json=as_json, people=lambda: console.print(url, soft_wrap=True))
 
@@ -183,37 +244,31 @@ def auth_zoho(
 # --- trying out ----------------------------------------------------------------------------------------------------
 
 
-@app.command(epilog="Example: mlc preview invoice.json --event invoice.created --connection connections/example.toml")
+@app.command(epilog="Example: mlc preview examples/invoice.json --event invoice.created")
 @friendly
 def preview(
     payload: Annotated[Path, typer.Argument(help="The body that Zoho would send.", exists=True, dir_okay=False)],
     event: EventName,
-    connection: Annotated[Path, typer.Option("--connection", help="Connection file.")] = Path(
-        "connections/example.toml"
-    ),
+    connection: Annotated[
+        Path | None, typer.Option("--connection", help=f"Connection file.  [default: {DEFAULT_CONNECTION}]")
+    ] = None,
     content_type: Annotated[str, typer.Option(help="Content type of the payload.")] = "application/json",
+    raw: Annotated[bool, typer.Option("--raw", help="Show the exact bodies of the requests.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the event, the routes taken and the exact requests that would go out. Nothing is sent; AWS is not needed."""
-    plan = preview_event(load(connection), _event(event), payload.read_bytes(), content_type)
+    """Show the event, the routes taken and what would be sent there. Nothing is sent; AWS is not needed."""
+    _event(event)
+    file = connection or DEFAULT_CONNECTION
+    if connection is None and not file.exists():
+        fail(f"there is no {file} here; name a connection file with --connection", Exit.FOUND_PROBLEMS)
+    from ml_connector.config.load import load
+    from mlc import preview as planning
 
-    def people() -> None:
-        console.print(f"[bold]{plan['event']}[/] {literal(plan['title'])}, version {plan['version']}")
-        for route in plan["routes"]:
-            console.print(f"  route {route['route']} → {', '.join(route['to'])}")
-        if not plan["routes"]:
-            console.print("  [yellow]no route matches: nothing would be sent[/]")
-        for name, request in plan["requests"].items():
-            title = f"{name}: {request['operation']} {request['method']} {request['url']}"
-            console.rule(literal(title), align="left")
-            if request["idempotency_key"]:
-                console.print(f"Idempotency-Key: {request['idempotency_key']}")
-            console.print_json(data=request["body"])
-
-    say(plan, as_json=as_json, people=people)
+    plan = planning.preview(load(file), event, payload.read_bytes(), content_type)
+    say(plan, as_json=as_json, people=lambda: planning.show(plan, raw=raw))
 
 
-@app.command("send-test", epilog="Example: mlc send-test acme-eu --event invoice.created")
+@app.command("send-test", epilog="Example: mlc send-test acme-eu --payload examples/invoice.json")
 @friendly
 def send_test(
     connection: Name,
@@ -226,22 +281,15 @@ def send_test(
     as_json: AsJson = False,
 ) -> None:
     """Send a signed webhook to the stack, as Zoho would, and follow it to its destinations. It is really delivered."""
+    _event(event)
+    from mlc import send_test as testing
+
     at = Stack(stack, profile, region)
-    since = datetime.now(UTC) - timedelta(milliseconds=1)
-    body = payload.read_bytes() if payload else None
-    status, took = send(at, connection, _event(event), body, "application/json")
-    if status != 202:
-        fail(f"the stack answered {status}; its ingest function's log says why")
-    entries = follow(at, connection, since, at.expected(connection, event), seconds, time.sleep)
-    undelivered = [entry for entry in entries if entry["outcome"] not in ("delivered", "accepted", "skipped")]
-
-    def people() -> None:
-        console.print(f"[green]✓[/] accepted in {took * 1000:.0f} ms")
-        trail.show(entries)
-
-    say({"status": status, "seconds": round(took, 3), "entries": entries}, as_json=as_json, people=people)
-    if undelivered or not entries:
-        raise typer.Exit(Exit.FAILED)
+    done = testing.send_and_follow(at, connection, event, payload.read_bytes() if payload else None, seconds)
+    say(done.for_programs(), as_json=as_json, people=lambda: testing.show(done))
+    if not as_json and done.problem:
+        fail(done.problem, done.exit)
+    raise typer.Exit(done.exit)
 
 
 # --- audit ---------------------------------------------------------------------------------------------------------
@@ -254,7 +302,7 @@ def audit_list(
     since: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First UTC day; today if left out.")
     ] = None,
-    state: Annotated[str | None, typer.Option(help="Only this outcome, such as parked, retry or unknown.")] = None,
+    state: Annotated[Outcome | None, typer.Option(help="Only this outcome.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
     stack: StackName = DEFAULT_STACK,
     profile: Profile = None,
@@ -263,6 +311,7 @@ def audit_list(
 ) -> None:
     """The newest entries of a connection."""
     at = Stack(stack, profile, region)
+    at.connection(connection)
     entries = trail.newest(at.audit, connection, since or datetime.now(UTC), state, limit)
     say(entries, as_json=as_json, people=lambda: trail.show(entries))
 
@@ -271,19 +320,201 @@ def audit_list(
 @friendly
 def audit_show(
     connection: Name,
-    what: Annotated[str, typer.Argument(help="Document number, Zoho id, Teams message or monday item id, or a link.")],
-    days: Annotated[int, typer.Option(min=1, max=400, help="How far back a document number is looked for.")] = 30,
+    what: What,
     stack: StackName = DEFAULT_STACK,
     profile: Profile = None,
     region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """The whole story of one record: every attempt, with its receipt."""
+    if not what.strip():
+        fail("say which record: a document number, an id or a link", Exit.USAGE)
     at = Stack(stack, profile, region)
-    entries = trail.story(at.audit, connection, what, datetime.now(UTC), days)
+    at.connection(connection)
+    entries = trail.story(at.audit, at.deliveries, connection, what)
     if not entries:
         fail(f"nothing is known of {what!r} in connection {connection!r}", Exit.FOUND_PROBLEMS)
     say(entries, as_json=as_json, people=lambda: trail.show(entries))
+
+
+@audit.command("verify", epilog="Example: mlc audit verify acme-eu INV-000412")
+@friendly
+def audit_verify(
+    connection: Name,
+    what: WhatOrAll = None,
+    stack: StackName = DEFAULT_STACK,
+    profile: Profile = None,
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that no audit entry was changed or removed, of one record or (reading both tables whole) of all.
+
+    Exit code 3 if one was.
+    """
+    at = Stack(stack, profile, region)
+    every = (
+        trail.everything(at.audit, at.deliveries, connection)
+        if what is None
+        else trail.records(at.audit, at.deliveries, connection, what)
+    )
+    if what is not None and not every:
+        fail(f"nothing is known of {what!r} in connection {connection!r}", Exit.FOUND_PROBLEMS)
+    found = [
+        {"record": f"{module}/{record_id}", "fault": fault}
+        for module, record_id in every
+        for fault in trail.faults(at.audit, at.deliveries, connection, module, record_id)
+    ]
+
+    def people() -> None:
+        if found:
+            table(("record", "fault"), [(each["record"], each["fault"]) for each in found])
+        else:
+            console.print(f"[green]✓[/] {connection}: the trail of {len(every)} record(s) is whole")
+
+    say({"records": len(every), "faults": found}, as_json=as_json, people=people)
+    if found:
+        raise typer.Exit(Exit.FOUND_PROBLEMS)
+
+
+# --- parked --------------------------------------------------------------------------------------------------------
+
+
+@parked.command("list", epilog="Example: mlc parked list acme-eu --destination ledger --reason column")
+@friendly
+def parked_list(
+    connection: Name,
+    what: Whats = None,
+    destination: Destination = "",
+    reason: Reason = "",
+    stack: StackName = DEFAULT_STACK,
+    profile: Profile = None,
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """What waits, why, and until when it is kept. Looking takes nothing away."""
+    queue = Stack(stack, profile, region).parked
+    wanted = waiting.Wanted(connection, what or (), destination, reason, unreadable=True)
+    with queue.looking() as found:
+        rows = [each.row for each in found if wanted(each)]
+
+    def people() -> None:
+        waiting.show(rows) if rows else console.print("nothing is parked")
+
+    say(rows, as_json=as_json, people=people)
+    _say_unseen(queue)
+
+
+@parked.command("show", epilog="Example: mlc parked show acme-eu INV-000412 --message")
+@friendly
+def parked_show(
+    connection: Name,
+    what: WhatParked,
+    message: Annotated[bool, typer.Option("--message", help="Also the record as it was sent.")] = False,
+    stack: StackName = DEFAULT_STACK,
+    profile: Profile = None,
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """Everything about what is parked of one record."""
+    queue = Stack(stack, profile, region).parked
+    with queue.looking() as found:
+        rows = [
+            each.row | ({"message": each.content} if message else {})
+            for each in found
+            if waiting.Wanted(connection, [what])(each)
+        ]
+
+    def people() -> None:
+        for row in rows:
+            waiting.show_one(row)
+
+    _say_unseen(queue)
+    if not rows:
+        fail(f"nothing of {what!r} is parked in connection {connection!r}", Exit.FOUND_PROBLEMS)
+    say(rows, as_json=as_json, people=people)
+
+
+@parked.command(
+    "retry", epilog="Example: mlc parked retry acme-eu --reason 'column'   or   mlc parked retry acme-eu --all"
+)
+@friendly
+def parked_retry(
+    connection: Name,
+    what: Whats = None,
+    destination: Destination = "",
+    reason: Reason = "",
+    everything: Annotated[bool, typer.Option("--all", help="All that is parked of this connection.")] = False,
+    stack: StackName = DEFAULT_STACK,
+    profile: Profile = None,
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send parked deliveries again, after their reason is gone.
+
+    If the reason says that a call got no answer, look at the destination first: by sending it again you say that
+    it is not there. If it is, drop it.
+    """
+    wanted = _wanted(connection, what, destination, reason, everything=everything)
+    at = Stack(stack, profile, region)
+    _report(at.parked, waiting.retry(at.parked, at.deliveries, wanted), as_json=as_json)
+
+
+@parked.command("drop", epilog="Example: mlc parked drop acme-eu INV-000412 --yes")
+@friendly
+def parked_drop(
+    connection: Name,
+    what: Whats = None,
+    destination: Destination = "",
+    reason: Reason = "",
+    everything: Annotated[bool, typer.Option("--all", help="All that is parked of this connection.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    stack: StackName = DEFAULT_STACK,
+    profile: Profile = None,
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give up parked deliveries for good. The audit trail keeps who did, and why they were parked."""
+    wanted = _wanted(connection, what, destination, reason, everything=everything)
+    at = Stack(stack, profile, region)
+    if not yes:
+        with at.parked.looking() as found:
+            rows = [each.row for each in found if wanted(each)]
+        if rows:
+            # The question goes where it does not disturb a program that reads our output.
+            typer.echo("\n".join(f"{row['id'][:8]}  {row['reason']}" for row in rows), err=True)
+            typer.confirm(f"Drop these {len(rows)}?", abort=True, err=True)
+            wanted = waiting.Wanted(connection, [row["id"] for row in rows])
+    who = waiting.identity(at.session)
+    _report(at.parked, waiting.drop(at.parked, at.deliveries, wanted, connection, who), as_json=as_json)
+
+
+def _wanted(
+    connection: str, what: list[str] | None, destination: str, reason: str, *, everything: bool
+) -> waiting.Wanted:
+    wanted = waiting.Wanted(connection, what or (), destination, reason)
+    if wanted.narrow == everything:
+        fail("say which: a record or id, --destination, --reason, or else --all", Exit.USAGE)
+    return wanted
+
+
+def _report(queue: waiting.ParkedQueue, done: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Exit code 1 if one failed, 3 if there was nothing to do."""
+    _say_unseen(queue)
+    if not done:
+        fail("nothing that is parked matches", Exit.FOUND_PROBLEMS)
+    say(done, as_json=as_json, people=lambda: waiting.show(done))
+    if any(each["done"] == "failed" for each in done):
+        raise typer.Exit(Exit.FAILED)
+
+
+def _say_unseen(queue: waiting.ParkedQueue) -> None:
+    if queue.unseen:
+        problems.print(
+            f"about {queue.unseen} more could not be looked at now: somebody else has them, or they are behind "
+            "ten others of one message group; look again after these are gone",
+            style="yellow",
+            soft_wrap=True,
+        )
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from functools import wraps
+from traceback import extract_tb
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -20,7 +22,13 @@ from ml_connector.errors import ConfigError, ConnectorError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-console = Console()
+
+def _width() -> int | None:
+    """Of the terminal; where there is none, wide enough that nothing is ever folded or cut."""
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else 10_000
+
+
+console = Console(width=_width(), highlight=False)
 problems = Console(stderr=True)
 
 
@@ -52,11 +60,65 @@ def literal(text: object) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Cells are shown as they are; a cell that has a style of its own comes as a Text."""
-    grid = Table(*columns, title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    """Cells are shown as they are, folded rather than cut; a cell that has a style of its own comes as a Text."""
+    grid = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        grid.add_column(name, overflow="fold")
     for row in rows:
         grid.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
     console.print(grid)
+
+
+def line(text: str | Text, style: str = "") -> None:
+    """One line, whole: the terminal may fold it, nobody cuts it."""
+    console.print(text if isinstance(text, Text) else Text(printable(text), style), soft_wrap=True)
+
+
+def width_of(rows: Iterable[Sequence[object]]) -> int:
+    """Of rows as `lines` aligns them."""
+    return sum(width + len(_GAP) for width in _widths(rows))
+
+
+def lines(entries: Iterable[tuple[str, Sequence[object], Sequence[str]]]) -> None:
+    """Entries of heading, aligned cells and remarks. A heading stands once, remarks dim and each on its own line."""
+    every = [(heading, [_cell(cell) for cell in cells], remarks) for heading, cells, remarks in entries]
+    widths = _widths(cells for _, cells, _ in every)
+    said = ""
+    for heading, cells, remarks in every:
+        if heading != said:
+            line(heading, "bold")
+            said = heading
+        for cell, width in zip(cells[:-1], widths, strict=False):
+            cell.pad_right(width - cell.cell_len)
+        joined = Text(_GAP).join(cells)
+        joined.rstrip()
+        line(joined)
+        for remark in filter(None, remarks):
+            line(" " * (widths[0] + len(_GAP)) + _flat(remark), "dim")
+
+
+_GAP = "  "
+
+
+def _widths(rows: Iterable[Sequence[object]]) -> list[int]:
+    return [max(_cell(cell).cell_len for cell in column) for column in zip(*rows, strict=True)]
+
+
+def _cell(cell: object) -> Text:
+    return cell if isinstance(cell, Text) else Text(_flat(cell))
+
+
+def _flat(text: object) -> str:
+    return printable(text).replace("\n", " ")
+
+
+def blocks(rows: Iterable[Mapping[str, str]]) -> None:
+    """Things to copy: the first value as heading, each other one whole on a line of its own."""
+    for row in rows:
+        (_, heading), *others = row.items()
+        line(heading, "bold")
+        for name, value in others:
+            line(f"  {name:<8}{value}")
 
 
 def fail(message: str, code: Exit = Exit.FAILED) -> NoReturn:
@@ -65,22 +127,46 @@ def fail(message: str, code: Exit = Exit.FAILED) -> NoReturn:
 
 
 def friendly(command: Callable[P, R]) -> Callable[P, R]:
-    """Errors that we have a name for end a command with their sentence rather than a traceback."""
+    """A command ends with a sentence rather than a traceback, whose values may be secrets."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
         except ConfigError as error:
             fail(str(error), Exit.FOUND_PROBLEMS)
         except ConnectorError as error:
             fail(str(error))
-        except ClientError as error:
-            fail(f"AWS refuses {error.operation_name}: {error.response['Error'].get('Message', error)}")
-        except BotoCoreError as error:
-            fail(f"AWS cannot be reached: {error}")
+        except Exception as error:
+            fail(_of_aws(error) or _ours(error))
 
     return run
+
+
+def _of_aws(error: Exception) -> str:
+    """What AWS or its client says, with the way out; "" for any other error."""
+    from botocore import exceptions as aws  # takes its time, and most commands end well
+
+    match error:
+        case aws.ClientError():
+            return f"AWS refuses {error.operation_name}: {error.response['Error'].get('Message', error)}"
+        case aws.NoRegionError():
+            return "no AWS region is chosen: name it with --region or AWS_REGION"
+        case aws.ProfileNotFound():
+            return f"{error}: name another one with --profile or AWS_PROFILE"
+        case aws.NoCredentialsError() | aws.PartialCredentialsError() | aws.CredentialRetrievalError():
+            return "there are no AWS credentials here: name a profile with --profile or AWS_PROFILE, or sign in again"
+        case aws.BotoCoreError():
+            return f"AWS cannot be reached: {error}"
+    return ""
+
+
+def _ours(error: Exception) -> str:
+    place = extract_tb(error.__traceback__)[-1]
+    name = os.path.basename(place.filename)  # noqa: PTH119 - a name to print
+    return f"a fault in mlc: {type(error).__name__} in {name}, line {place.lineno}; please report it"
 
 
 def plain(entry: Mapping[str, Any]) -> dict[str, Any]:

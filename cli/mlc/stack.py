@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from datetime import timedelta
-from fnmatch import fnmatchcase
 from functools import cached_property
-
-import boto3
+from typing import TYPE_CHECKING
 
 from ml_connector.aws.audit_table import AuditTable
 from ml_connector.aws.connections_table import ConnectionsTable
+from ml_connector.aws.deliveries_table import DeliveriesTable
 from ml_connector.aws.secrets import SecretStore
+from ml_connector.connections import Connection
 from ml_connector.errors import ConfigError
+from mlc.parked import ParkedQueue
+
+if TYPE_CHECKING:
+    import boto3
 
 
 @dataclass
@@ -26,6 +30,8 @@ class Stack:
     session: boto3.Session = field(init=False)
 
     def __post_init__(self) -> None:
+        import boto3  # takes half of the time that `mlc --help` would take
+
         self.session = boto3.Session(profile_name=self.profile, region_name=self.region)
 
     @cached_property
@@ -45,12 +51,26 @@ class Stack:
 
     @cached_property
     def audit(self) -> AuditTable:
-        return AuditTable(self.session.client("dynamodb"), self.outputs["AuditTableName"], timedelta(days=400))
+        retention = timedelta(days=int(self.outputs["AuditRetentionDays"]))
+        return AuditTable(self.session.client("dynamodb"), self.outputs["AuditTableName"], retention)
+
+    @cached_property
+    def deliveries(self) -> DeliveriesTable:
+        return DeliveriesTable(self.session.client("dynamodb"), self.outputs["DeliveryTableName"], self.audit)
+
+    @cached_property
+    def parked(self) -> ParkedQueue:
+        return ParkedQueue(
+            self.session.client("sqs"), self.outputs["ParkedQueueUrl"], self.outputs["DeliveriesQueueUrl"]
+        )
 
     @cached_property
     def secrets(self) -> SecretStore:
         return SecretStore(
-            self.session.client("secretsmanager"), self.outputs["SecretsPrefix"], self.outputs["SecretsKeyArn"]
+            self.session.client("secretsmanager"),
+            self.outputs["SecretsPrefix"],
+            self.outputs["SecretsKeyArn"],
+            denied_is_missing=False,
         )
 
     @property
@@ -58,14 +78,13 @@ class Stack:
         """Base address of the webhooks. MLC_WEBHOOK_URL replaces it where the stack's own name does not resolve."""
         return os.environ.get("MLC_WEBHOOK_URL") or self.outputs["WebhookUrl"]
 
-    def expected(self, connection: str, event: str) -> int:
-        """How many destinations an event certainly goes to."""
-        configured = self.connections.connection(connection)
-        if configured is None:
-            return 0
-        matching = [route for route in configured.routes if any(fnmatchcase(event, each) for each in route["events"])]
-        always = [route for route in matching if not route.get("when")]
-        return len({name for route in always or matching for name in route["to"]})
+    def connection(self, name: str) -> Connection:
+        """The applied connection. Raises ConfigError with the names that there are."""
+        if found := self.connections.connection(name):
+            return found
+        known = ", ".join(self.connections.names())
+        way_out = f"there are {known}" if known else "none is applied yet: mlc connections apply FILE"
+        raise ConfigError(f"there is no connection {name!r}; {way_out}")
 
     def webhook_address(self, token: str) -> str:
         return f"{self.webhook_url}/zoho/{token}"

@@ -1,4 +1,4 @@
-"""Queue in, destination out. What fails for now is hidden until its next attempt; the rest of the batch goes on."""
+"""Queue in, destination out. What fails for now leaves its lane until its next attempt; everybody else goes on."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, proce
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from ml_connector.bootstrap import courier, queue
+from ml_connector.bootstrap import lanes
 from ml_connector.errors import RetryLater, Undeliverable
 from ml_connector.events import Delivery
+from ml_connector.lanes import Message
 
 logger = Logger()
 metrics = Metrics()
 processor = SqsFifoPartialProcessor(skip_group_on_error=True)
 processor.raise_on_entire_batch_failure = False
 
+METRICS = {"moved": "DeliveriesRetried"}
+"""Metric by outcome, where it is not simply `Deliveries` and the outcome."""
+
 
 def carry(record: SQSRecord) -> None:
-    """One message: delivered, skipped or parked. Raises RetryLater when it must come back."""
+    """One message: delivered, skipped, parked or moved. Raises when the message itself must come back."""
     try:
         delivery = Delivery.from_json(record.body)
     except Undeliverable as error:
         logger.error("unreadable message parked", extra={"message_id": record.message_id, "reason": error.reason})
         metrics.add_metric("DeliveriesParked", MetricUnit.Count, 1)
-        return courier().reject(record.body, record.message_id, error.reason)
+        return lanes(faulted).courier.reject(record.body, record.message_id, error.reason)
     with logger.append_context_keys(
         connection=delivery.event.connection,
         record=f"{delivery.event.module}/{delivery.event.record_id}",
@@ -37,27 +41,37 @@ def carry(record: SQSRecord) -> None:
         delivery=delivery.id,
         call=delivery.event.correlation_id,
     ):
-        return _carry(delivery, record)
+        return _work(_message(delivery, record))
 
 
-def _carry(delivery: Delivery, record: SQSRecord) -> None:
+def _message(delivery: Delivery, record: SQSRecord) -> Message:
     attributes = record.attributes
-    first_received = datetime.fromtimestamp(int(attributes.approximate_first_receive_timestamp) / 1000, UTC)
+    return Message(
+        delivery=delivery,
+        id=record.message_id,
+        group=attributes.message_group_id or "",
+        receives=int(attributes.approximate_receive_count),
+        first_received=datetime.fromtimestamp(int(attributes.approximate_first_receive_timestamp) / 1000, UTC),
+        handle=record.receipt_handle,
+    )
+
+
+def _work(message: Message) -> None:
     try:
-        result = courier().carry(delivery, int(attributes.approximate_receive_count), first_received)
+        result = lanes(faulted).work(message)
     except RetryLater as later:
-        queue().postpone(record.receipt_handle, int(later.after or 1))
         logger.warning("will be tried again", extra={"reason": later.reason, "seconds": later.after})
         metrics.add_metric("DeliveriesRetried", MetricUnit.Count, 1)
         raise
-    except Exception:
-        # A fault of ours or of AWS: the batch processor would only report the message, and say nothing.
-        logger.exception("failed")
-        metrics.add_metric("DeliveriesFailed", MetricUnit.Count, 1)
-        raise
-    log = logger.error if result.outcome == "parked" else logger.info
+    log = {"parked": logger.error, "moved": logger.warning}.get(result.outcome, logger.info)
     log(result.outcome, extra={"reason": result.reason} if result.reason else {})
-    metrics.add_metric(f"Deliveries{result.outcome.capitalize()}", MetricUnit.Count, 1)
+    metrics.add_metric(METRICS.get(result.outcome, f"Deliveries{result.outcome.capitalize()}"), MetricUnit.Count, 1)
+
+
+def faulted(error: Exception) -> None:
+    """A fault of ours or of AWS: the batch processor would only report the message, and say nothing."""
+    logger.error("failed", exc_info=error)
+    metrics.add_metric("DeliveriesFailed", MetricUnit.Count, 1)
 
 
 @logger.inject_lambda_context(clear_state=True)

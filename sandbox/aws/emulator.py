@@ -80,6 +80,7 @@ class LocalAws:
             "PATH": os.defpath,
             "HOME": str(self._scratch),
             "TMPDIR": str(self._scratch),
+            "STATE_DIR": f"{self._scratch}/state",  # else below /tmp, and it stays there
             "LANG": "C.UTF-8",
             "TZ": "UTC",
             "BIND_HOST": LOOPBACK,  # its default is every interface

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import itemgetter
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,11 +68,15 @@ class Sources(Protocol):
         ...
 
     def audit(self) -> Iterable[Mapping[str, Any]]:
-        """Entries with the fields of `ml_connector.ports.AuditEntry`, in any order; empty ones may be left out."""
+        """Entries with the fields of `ml_connector.ports.AuditEntry`, in any order; empty ones may be left out.
+
+        A call that ingest turned away is no entry of the trail, but shown among them: `{at, outcome: "refused",
+        reason, detail}`.
+        """
         ...
 
     def summary(self) -> Mapping[str, int]:
-        """`{sent, delivered, parked, duplicates}`, and `refused` where calls were turned away."""
+        """`{accepted, delivered, waiting, parked, skipped, refused}`."""
         ...
 
 
@@ -106,7 +110,8 @@ def create_page(sources: Sources, library: Path = LIBRARY) -> Starlette:
 
 
 def _newest(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    ordered = sorted(entries, key=itemgetter("at"), reverse=True)
+    # Two clocks write them in two forms, so it is not enough to compare texts.
+    ordered = sorted(entries, key=lambda entry: datetime.fromisoformat(entry["at"]), reverse=True)
     return {"entries": ordered[:MOST_ENTRIES], "more": len(ordered) > MOST_ENTRIES}
 
 

@@ -70,7 +70,8 @@ class MadeUp:
         self._monday = Monday(self._connection.destinations["ledger"], self._connection, api, lambda: self._now)
         self._memories: dict[tuple[str, str], Memory] = {}
         self._entries: list[AuditEntry] = []
-        self._counts = {"sent": 0, "delivered": 0, "parked": 0, "duplicates": 0, "refused": 0}
+        self._counts = {"accepted": 0, "delivered": 0, "waiting": 0, "parked": 0, "skipped": 0, "refused": 0}
+        self._refused: list[dict[str, str]] = []
         self._numbers = itertools.count(412)
         self._lock = threading.Lock()
         if not empty:
@@ -88,7 +89,7 @@ class MadeUp:
 
     def audit(self) -> Sequence[Mapping[str, Any]]:
         with self._lock:
-            return [asdict(entry) for entry in self._entries]
+            return [*(asdict(entry) for entry in self._entries), *self._refused]
 
     def summary(self) -> Mapping[str, int]:
         with self._lock:
@@ -104,7 +105,7 @@ class MadeUp:
     def happen(self, module: str, number: int, change: Change | None = None, *, late: str = "") -> None:
         """A record is created, or updated when it is known; `late` is a reason for a first attempt that failed."""
         with self._lock:
-            self._counts["sent"] += 1
+            self._counts["accepted"] += 1
             self._pass(61)
             payload = sample(module, f"41500000000{number:04}", f"{number:06}", self._now)
             fields = {**next(iter(payload.values())), **(change or {})}
@@ -167,8 +168,8 @@ class MadeUp:
     def _again(self, module: str, number: int, reason: str) -> None:
         with self._lock:
             self._pass(31)
-            self._counts["sent"] += 1
-            self._counts["duplicates"] += 1
+            self._counts["accepted"] += 1
+            self._counts["skipped"] += 1
             record_id = f"41500000000{number:04}"
             for entry in [one for one in self._entries if (one.module, one.record_id) == (module, record_id)][-2:]:
                 self._entries.append(
@@ -180,12 +181,19 @@ class MadeUp:
         """A delivery that needs a person."""
         with self._lock:
             self._pass(44)
-            self._counts["sent"] += 1
+            self._counts["accepted"] += 1
             fields = next(iter(sample(module, f"41500000000{number:04}", f"{number:06}", self._now).values()))
             record = read(module, fields)
             event = Event("acme-eu", module, record.id, "created", record.version, "webhook", "", "1-00ff", fields)
             reason = "The bot is not part of the channel's team: add the app to the team, then retry (BotNotInRoster)."
             self._note(event, record, "finance", "parked", reason=reason, status=403, operation="create")
+
+    def refuse(self, reason: str) -> None:
+        """A call that ingest turns away."""
+        with self._lock:
+            self._pass(7)
+            self._counts["refused"] += 1
+            self._refused.append({"at": self._stamp(), "outcome": "refused", "reason": reason, "detail": reason})
 
     def _operation(self, event: Event) -> str:
         return "create" if event.action == "created" else "update"
@@ -242,7 +250,7 @@ class MadeUp:
         self.happen("invoice", 412, {"status": "paid", "balance": 0})
         self.out_of_order("invoice", 412)
         self.park("bill", 78)
-        self._counts["refused"] += 1
+        self.refuse("signature_wrong")
         first = next(iter(self._world.monday.items.values()))
         first.updates.append({"id": "1", "body": "Called the customer: pays on Friday."})
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from datetime import datetime
+from pathlib import Path
 
 import uvicorn
 
@@ -20,12 +22,20 @@ def main() -> None:
     parser.add_argument("--empty", action="store_true", help="start without the default world")
     parser.add_argument("--clock", metavar="TIME", help="the vendors' time at the start, e.g. 2026-11-22T08:00:00Z")
     parser.add_argument("--frozen", action="store_true", help="let the clock move by control calls only")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FILE", help="go on from this file if it exists; write it at the end"
+    )
     given = parser.parse_args()
     start = datetime.fromisoformat(given.clock).timestamp() if given.clock else None
     if given.frozen and start is None:
         parser.error("--frozen needs --clock")
     monday.schema(monday.schema_path())  # before the first call, not during it
     world = World(None if given.empty else seed(), Clock(start, frozen=given.frozen))
+    if given.keep:
+        if given.keep.exists():
+            world.restore(given.keep.read_bytes())
+        # uvicorn ends in order and then raises the signal again, which would end us before we have written.
+        signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.run(
         create_app(world),
         host="127.0.0.1",
@@ -37,6 +47,8 @@ def main() -> None:
         log_level="warning",
         timeout_keep_alive=75,
     )
+    if given.keep:
+        given.keep.write_bytes(world.dump())
 
 
 if __name__ == "__main__":

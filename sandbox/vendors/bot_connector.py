@@ -102,6 +102,7 @@ def _edit(world: World, call: Call, token: MicrosoftToken, conversation: str, ac
     message.text, message.summary, message.card = _content(_body(call))
     message.size = cards.size(message.card) if message.card else 0
     message.edits += 1
+    message.history.append(message.card)
     message.edited_at = world.clock.now()
     return reply(200, {"id": message.id})
 
@@ -194,7 +195,7 @@ def add_message(
     number = max(int(now * 1000), world.microsoft.last_message_id + 1)
     world.microsoft.last_message_id = number
     size = cards.size(card) if card else 0
-    message = Message(str(number), root or str(number), sender, now, text, summary, card, size)
+    message = Message(str(number), root or str(number), sender, now, text, summary, card, size, history=[card])
     channel.messages.append(message)
     return message
 

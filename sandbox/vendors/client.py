@@ -82,6 +82,14 @@ class Control:
         """Root posts of a channel in order, each with `replies`."""
         return list(self._channel(channel_id)["messages"])
 
+    def card_history(self, channel_id: str) -> dict[str, list[Any]]:
+        """By message: its card after the post and after each edit."""
+        return self._do("GET", f"teams/channels/{quote(channel_id, safe='')}/history")
+
+    def delete_message(self, channel_id: str, message_id: str) -> None:
+        """What a person does in Teams."""
+        self._do("DELETE", f"teams/channels/{quote(channel_id, safe='')}/messages/{message_id}")
+
     def workflow_runs(self, channel_id: str) -> list[dict[str, Any]]:
         """Run history of the channel's workflows: at, status, error, messages."""
         return list(self._channel(channel_id)["workflow_runs"])
@@ -104,6 +112,10 @@ class Control:
     def items(self, board_id: str) -> list[dict[str, Any]]:
         """All items of a board, archived and deleted ones too."""
         return list(self.board(board_id)["items"])
+
+    def item_history(self, board_id: str) -> dict[str, list[dict[str, str]]]:
+        """By item: the texts of its columns after the create and after each change."""
+        return self._do("GET", f"monday/boards/{board_id}/history")
 
     def monday_account(self, account_id: str, **limits: Any) -> None:
         """Change plan, calls_per_day, calls_per_minute, complexity_per_minute, concurrency, index_lag."""

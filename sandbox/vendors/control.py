@@ -58,12 +58,18 @@ def _route(world: World, call: Call, body: dict[str, Any]) -> Any:
             return _locked(world, lambda: {"channels": [_channel(one) for one in world.microsoft.channels.values()]})
         case ("GET", "teams", "channels", key, "messages"):
             return _locked(world, lambda: _messages(world, world.microsoft.channels[key]))
+        case ("GET", "teams", "channels", key, "history"):
+            return _locked(world, lambda: {one.id: one.history for one in world.microsoft.channels[key].messages})
+        case ("DELETE", "teams", "channels", key, "messages", number):
+            return _quietly(world, lambda: _delete(world.microsoft.channels[key], number))
         case ("PATCH", "teams", "channels", key):
             return _locked(world, lambda: _change(world.microsoft.channels[key], body, "installed", "blocked_by_admin"))
         case ("GET", "graph", "subscriptions"):
             return _locked(world, lambda: {"subscriptions": list(world.microsoft.subscriptions.values())})
         case ("GET", "monday", "boards", key):
             return _locked(world, lambda: _board(world.monday.boards[key]))
+        case ("GET", "monday", "boards", key, "history"):
+            return _locked(world, lambda: _history(world.monday.boards[key]))
         case ("PATCH", "monday", "accounts", key):
             names = ("plan", "calls_per_day", "calls_per_minute", "complexity_per_minute", "concurrency", "index_lag")
             return _locked(world, lambda: _account(world, key, body, names))
@@ -156,6 +162,11 @@ def _messages(world: World, channel: Channel) -> dict[str, Any]:
     return {"channel": _channel(channel), "messages": roots, "workflow_runs": runs}
 
 
+def _delete(channel: Channel, number: str) -> None:
+    """What a person does with a message that must not be there."""
+    {one.id: one for one in channel.messages}[number].deleted = True
+
+
 def _message(message: Message) -> dict[str, Any]:
     return {
         "id": message.id,
@@ -201,6 +212,15 @@ def _board(board: MondayBoard) -> dict[str, Any]:
         "columns": [asdict(one) for one in board.columns.values()],
         "groups": [asdict(one) for one in board.groups.values()],
         "items": items,
+    }
+
+
+def _history(board: MondayBoard) -> dict[str, list[dict[str, str]]]:
+    """By item: the texts of its columns after the create and after each change."""
+    shown = [one for one in board.columns.values() if readable(one)]
+    return {
+        item.id: [{one.id: view(one, values.get(one.id))["text"] for one in shown} for values in item.history]
+        for item in board.items.values()
     }
 
 

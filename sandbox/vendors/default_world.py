@@ -87,20 +87,20 @@ def board_columns() -> list[dict[str, Any]]:
     """The column plan of contracts: monday 12."""
     base = {"unit": {"symbol": "€", "direction": "left", "precision": 2}}
     return [
-        {"id": "zb_doc_id", "title": "Zoho ID", "type": "text"},
         {"id": "zb_number", "title": "Number", "type": "text"},
         {"id": "zb_party", "title": "Customer or vendor", "type": "text"},
         {"id": "zb_status", "title": "Status", "type": "status", "settings": _status()},
-        {"id": "zb_date", "title": "Date", "type": "date"},
-        {"id": "zb_due", "title": "Due date", "type": "date"},
         {"id": "zb_total", "title": "Total", "type": "numbers"},
         {"id": "zb_balance", "title": "Balance", "type": "numbers"},
         {"id": "zb_currency", "title": "Currency", "type": "dropdown", "settings": _dropdown()},
-        {"id": "zb_rate", "title": "Rate", "type": "numbers", "settings": {"unit": {"precision": 5}}},
-        {"id": "zb_total_base", "title": "Total (EUR)", "type": "numbers", "settings": base},
+        {"id": "zb_due", "title": "Due date", "type": "date"},
+        {"id": "zb_date", "title": "Date", "type": "date"},
         {"id": "zb_link", "title": "Open in Zoho", "type": "link"},
         {"id": "zb_lines", "title": "Lines", "type": "long_text"},
+        {"id": "zb_rate", "title": "Rate", "type": "numbers", "settings": {"unit": {"precision": 5}}},
+        {"id": "zb_total_base", "title": "Total (EUR)", "type": "numbers", "settings": base},
         {"id": "zb_synced", "title": "Last synced", "type": "date"},
+        {"id": "zb_doc_id", "title": "Zoho ID", "type": "text"},
     ]
 
 

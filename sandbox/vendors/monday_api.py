@@ -225,6 +225,7 @@ class Session:
             str(2_000_000_000 + self.world.number()), board.board_id, group.id, item_name, self.now, self.now
         )
         item.values = values
+        item.history.append(values)
         board.items[item.id] = self.world.monday.items[item.id] = item
         return self._item_view(item)
 
@@ -240,6 +241,7 @@ class Session:
         board = self._board(board_id)
         item = self._item(item_id, board)
         item.values, name = self._values(board, column_values, item.values, create_labels_if_missing)
+        item.history.append(item.values)
         item.name = name or item.name
         item.updated_at = self.now
         return self._item_view(item)

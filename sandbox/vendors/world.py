@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import itertools
+import pickle
 import random
 import threading
 import time
@@ -194,6 +194,7 @@ class Message:
     edits: int = 0
     edited_at: float | None = None
     deleted: bool = False
+    history: list[dict[str, Any] | None] = field(default_factory=list)  # the card after the post and after each edit
 
 
 @dataclass
@@ -273,6 +274,7 @@ class MondayItem:
     updated_at: float
     state: str = "active"
     values: dict[str, Any] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)  # the values after the create and after each change
     updates: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -347,6 +349,8 @@ class Monday:
     cursors: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+_KEPT = ("zoho", "microsoft", "monday", "faults", "unlimited", "served", "clock", "_number", "_random")
+
 # --- the whole --------------------------------------------------------------------------------------------------
 
 
@@ -369,14 +373,15 @@ class World:
         self.unlimited: set[str] = set()  # vendors whose rate limits are off (for benches)
         self.requests: deque[dict[str, Any]] = deque(maxlen=2000)
         self.served = 0
-        self._numbers = itertools.count(1)
+        self._number = 0
         self._random = random.Random(20261122)  # noqa: S311
         if self._first is not None and not empty:
             self.sow(self._first)
 
     def number(self) -> int:
         """The next of one growing row of numbers, for ids."""
-        return next(self._numbers)
+        self._number += 1
+        return self._number
 
     def opaque(self, length: int = 32) -> str:
         """Hex digits for tokens; the same row after every reset."""
@@ -386,6 +391,17 @@ class World:
         """A GUID-shaped id."""
         raw = self.opaque(32)
         return f"{raw[:8]}-{raw[8:12]}-4{raw[13:16]}-a{raw[17:20]}-{raw[20:]}"
+
+    def dump(self) -> bytes:
+        """All that the vendors know, for `restore` in another process: a vendor that restarts forgets nothing."""
+        with self.lock:
+            return pickle.dumps({name: getattr(self, name) for name in _KEPT})
+
+    def restore(self, dump: bytes) -> None:
+        """Go on where another process of ours ended."""
+        with self.lock:
+            for name, value in pickle.loads(dump).items():  # noqa: S301 (our own file)
+                setattr(self, name, value)
 
     def sow(self, seed: Mapping[str, Any]) -> None:
         """Add what a seed describes (shape: `default_world.seed()`); raises KeyError, TypeError, ValueError."""

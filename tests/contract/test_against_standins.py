@@ -39,7 +39,6 @@ from sandbox.vendors.world import Clock as WorldClock
 from sandbox.vendors.world import World
 from tests.fakes import (
     Agenda,
-    Audit,
     Clock,
     Connections,
     Deliveries,
@@ -144,7 +143,7 @@ class Company:
         )
         self.books = ZohoBooks(self.http(regions.HOSTS), self.tokens)
         self.connection = self.connected()
-        self.deliveries, self.audit, self.parked = Deliveries(), Audit(), Parked()
+        self.deliveries, self.parked = Deliveries(), Parked()
         self.registry = Registry(Toolbox(self.http, self.tokens, self.secrets, self.clock))
 
     def http(self, hosts: frozenset[str]) -> Http:
@@ -170,12 +169,12 @@ class Company:
             connections=Connections({"acme-eu": self.connection}),
             destinations=self.registry,
             deliveries=self.deliveries,
-            audit=self.audit,
             parked=self.parked,
             books=self.books,
             clock=self.clock,
             lease=timedelta(seconds=100),
-            jitter=lambda _, asked: max(1, round(asked or 1)),
+            owner="worker-1",
+            jitter=lambda _, asked, __: max(1, round(asked or 1)),
         )
 
     def control(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -380,8 +379,33 @@ def test_missing_label_is_parked_with_a_reason(company: Company) -> None:
     assert "Levitating" in result.reason
 
 
-def test_unanswered_post_to_teams_is_parked_not_repeated(company: Company) -> None:
-    """The Connector knows no key and lists nothing: one message at most."""
+def test_unanswered_post_to_teams_is_found_by_looking(company: Company) -> None:
+    """The Connector knows no key and lists nothing, but Graph shows the channel: changes go to the found message."""
+    company.fault("timeout_after", vendor="bot")
+    created = company.saves("invoice")
+    result = company.carries(created, "finance")
+    assert (result.outcome, result.reason) == ("delivered", "found by looking")
+    (message,) = company.posts()
+    assert result.receipt is not None
+    assert result.receipt.external_id == message.id
+    company.clock.advance(60)
+    company.carries(company.saves("invoice", {"status": "paid"}, created.event.record_id), "finance")
+    assert len(company.posts()) == 1
+    assert "Paid" in json.dumps(company.posts()[0].card)
+
+
+def test_post_that_never_was_is_made_after_a_second_look(company: Company) -> None:
+    """The call was lost on its way: not found twice, a minute apart, it is sent again."""
+    company.fault("timeout_before", vendor="bot")
+    assert company.carries(company.saves("invoice"), "finance").outcome == "delivered"
+    assert len(company.posts()) == 1
+    assert company.deliveries.audit.outcomes == ["unknown", "unknown", "delivered"]
+
+
+def test_unanswered_post_to_a_channel_that_we_may_not_read_is_parked(company: Company) -> None:
+    """Without the permission nobody can tell: one message at most, and a person looks."""
+    (app,) = company.world.microsoft.apps.values()
+    app.graph_roles.clear()
     company.fault("timeout_after", vendor="bot")
     assert company.carries(company.saves("invoice"), "finance").outcome == "parked"
     assert len(company.posts()) == 1
@@ -409,7 +433,7 @@ def test_burst_waits_for_the_channels_limit(company: Company) -> None:
     for each in [company.saves("invoice") for _ in range(12)]:
         assert company.carries(each, "finance").outcome == "delivered"
     assert len(company.posts()) == 12
-    assert "retry" in company.audit.outcomes
+    assert "retry" in company.deliveries.audit.outcomes
 
 
 # --- tokens ------------------------------------------------------------------------------------------------------

@@ -133,6 +133,18 @@ def test_update_targets_the_remembered_item(place: Place) -> None:
     assert planned(destination).operation == "create"
 
 
+def test_destination_that_was_pointed_elsewhere_begins_anew(place: Place) -> None:
+    """Another channel or board: what stands in the old one stays as it is, and the new one gets its own."""
+    destination, _ = built(place)
+    target = planned(destination).target
+    assert bool(target) is place.updates
+    if place.updates:
+        for known, operation in ((target, "update"), ("", "update"), ("elsewhere", "create")):
+            request = planned(destination, replace(place.remembered, target=known))
+            assert (request.operation, request.target) == (operation, target)
+            assert ("1794301234567" in json.dumps(asdict(request))) is (operation == "update")
+
+
 # --- sending -----------------------------------------------------------------------------------------------------
 
 
@@ -249,9 +261,10 @@ def test_settling_never_guesses(place: Place) -> None:
     request = planned(destination)
     memory = Memory("unknown", request=request, first_attempt_at="2026-11-22T07:59:00.000000Z")
     if not place.keys:
-        with pytest.raises(CannotTell):
+        # The answer of a create, or of a webhook, is no list of posts: looking there tells nothing.
+        with pytest.raises((CannotTell, RetryLater)):
             destination.settle(request, memory)
-        assert wire.calls == []
+        assert [each.method for each in wire.calls] == ["GET"] * place.updates, "looked, and made nothing"
         return
     receipt = destination.settle(request, memory)
     assert receipt is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
@@ -11,8 +12,14 @@ from sandbox.session import Box, sandbox
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Box]:
-    with sandbox() as box:
+    with sandbox(hidden_seconds=12) as box:
         yield box
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Iterator[int]:
+    """Numbers of sites that no test has opened yet. A fresh site is in no function's memory."""
+    return count(100)
 
 
 @pytest.fixture

@@ -149,23 +149,47 @@ def test_a_busy_destination_is_waited_for_and_holds_up_nobody_else(box: Box) -> 
 
 
 def test_an_answer_that_never_came_makes_no_second_item(box: Box) -> None:
-    """The item was made, the answer was lost: the next attempt gets monday's kept answer and adopts the item."""
+    """The item was made, the answer was lost: the next attempt gets monday's kept answer and adopts the item. The
+    answer might be that of an even earlier attempt, so the values are written once more."""
     box.zoho.fault("timeout_after", vendor="monday", contains="create_item", count=1)
     made = box.zoho.create(box.organization, "invoice")
     box.settled()
     item = item_of(box, "invoice", made["id"])
     story = [
-        (entry["outcome"], entry["external_id"])
+        (entry["outcome"], entry["operation"], entry["external_id"], entry["reason"])
         for entry in story_of(box, made["id"])
         if entry["destination"] == "ledger"
     ]
-    assert story == [("unknown", ""), ("delivered", item["id"])]
+    assert story[0][:3] == ("unknown", "create", "")
+    assert story[1:] == [
+        ("delivered", "create", item["id"], "found by looking"),
+        ("delivered", "update", item["id"], ""),
+    ]
 
 
-def test_an_unanswered_post_to_teams_is_parked_not_repeated(box: Box) -> None:
-    """The Connector cannot say whether a post happened: by default a person looks."""
+def test_an_unanswered_post_to_teams_is_found_by_looking(box: Box) -> None:
+    """The Connector cannot say whether a post happened; the channel can: nothing is repeated and nobody is asked."""
     parked = box.parked()
     box.zoho.fault("timeout_after", vendor="bot", count=1)
+    made = box.zoho.create(box.organization, "bill")
+    box.settled()
+    message = card_of(box, made["id"])
+    story = [entry for entry in story_of(box, made["id"]) if entry["destination"] == "finance"]
+    assert [(entry["outcome"], entry["external_id"]) for entry in story] == [
+        ("unknown", ""),
+        ("delivered", message["id"]),
+    ]
+    assert story[-1]["reason"] == "found by looking"
+    assert message["id"] in story[-1]["link"]
+    assert box.parked() == parked
+
+
+def test_an_unanswered_post_to_a_channel_that_we_may_not_read_is_parked(box: Box) -> None:
+    """Without the app's permission to read it nobody can tell: by default a person looks."""
+    parked = box.parked()
+    box.zoho.fault("timeout_after", vendor="bot", count=1)
+    # As Graph answers without the role; a token that has it already keeps it for an hour.
+    box.zoho.fault("status", vendor="graph", status=403, count=1)
     made = box.zoho.create(box.organization, "bill")
     box.settled()
     card_of(box, made["id"])

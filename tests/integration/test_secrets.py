@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ml_connector.aws.secrets import FRESH, KEPT, EndpointSecrets, SecretStore
 from ml_connector.connections import Endpoint
@@ -79,3 +81,31 @@ def test_rotated_endpoint_secrets_are_seen_within_seconds(store: SecretStore, cl
     clock.advance(FRESH)
     assert list(secrets.secrets(endpoint)) == ["old"]
     assert list(secrets.secrets(endpoint, fresh=True)) == ["old", "new"]
+
+
+class _Refuses:
+    """Secrets Manager with this one answer to every read."""
+
+    def __init__(self, real: Any, code: str) -> None:
+        self.exceptions = real.exceptions
+        self._code = code
+
+    def get_secret_value(self, **_: Any) -> Any:
+        raise ClientError({"Error": {"Code": self._code, "Message": "no"}}, "GetSecretValue")
+
+
+def test_denied_is_missing_to_a_function_and_denied_to_a_person(aws: Aws) -> None:
+    """A function may read certain names only, so AWS says "denied" of a secret that is not there; `mlc` may read all,
+    and must not take a missing right for a missing secret and write over it."""
+    client: Any = _Refuses(aws.secretsmanager, "AccessDeniedException")
+    assert SecretStore(client, "stack", KEY).get("acme-eu", "zoho") == {}
+    with pytest.raises(ClientError, match="AccessDenied"):
+        SecretStore(client, "stack", KEY, denied_is_missing=False).get("acme-eu", "zoho")
+
+
+def test_trouble_is_not_a_missing_secret(aws: Aws) -> None:
+    """Who cannot read now is not told that there is nothing."""
+    client: Any = _Refuses(aws.secretsmanager, "InternalServiceError")
+    with pytest.raises(ClientError):
+        SecretStore(client, "stack", KEY).get("acme-eu", "zoho")
+    assert SecretStore(aws.secretsmanager, "stack", KEY, denied_is_missing=False).get("acme-eu", "zoho") == {}

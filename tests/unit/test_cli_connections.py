@@ -39,6 +39,7 @@ def test_a_good_file_for_programs() -> None:
         "connection": "acme-eu",
         "valid": True,
         "destinations": ["finance", "large-invoices", "ledger"],
+        "warnings": [],
     }
 
 

@@ -6,7 +6,13 @@ import io
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ProfileNotFound,
+)
 from rich.console import Console
 from typer import Exit as TyperExit
 
@@ -75,6 +81,9 @@ def test_outcomes_have_colours(monkeypatch: pytest.MonkeyPatch) -> None:
             "AWS refuses GetItem: not you",
         ),
         (EndpointConnectionError(endpoint_url="https://sqs.example"), 1, "AWS cannot be reached: "),
+        (NoRegionError(), 1, "--region or AWS_REGION"),
+        (NoCredentialsError(), 1, "--profile or AWS_PROFILE"),
+        (ProfileNotFound(profile="acme"), 1, "--profile or AWS_PROFILE"),
     ],
 )
 def test_errors_with_a_name_end_with_their_sentence(
@@ -92,20 +101,67 @@ def test_errors_with_a_name_end_with_their_sentence(
     assert says in capsys.readouterr().err
 
 
-def test_an_error_of_ours_is_not_hidden() -> None:
-    """What has no name is a bug and shows itself."""
+def test_an_error_of_ours_says_where_and_shows_no_value(capsys: pytest.CaptureFixture[str]) -> None:
+    """What has no name is a bug: it names its kind and place, and nothing that may be a secret."""
 
     @output.friendly
     def command() -> None:
-        raise KeyError("bug")
+        raise KeyError("https://host/webhooks/zoho/s3cr3t")
 
-    with pytest.raises(KeyError):
+    with pytest.raises(TyperExit) as caught:
         command()
+    said = capsys.readouterr().err
+    assert caught.value.exit_code == 1
+    assert "a fault in mlc: KeyError in test_cli_output.py, line " in said
+    assert "s3cr3t" not in said
 
 
-def test_tracebacks_show_no_values() -> None:
-    """Local variables may hold secrets."""
+def test_usage_errors_and_exits_pass() -> None:
+    """Whoever ends a command by an exit code of its own gets it."""
+
+    @output.friendly
+    def command() -> None:
+        raise TyperExit(7)
+
+    with pytest.raises(TyperExit) as caught:
+        command()
+    assert caught.value.exit_code == 7
+
+
+def test_tracebacks_are_never_shown() -> None:
+    """Lines and local variables may hold secrets."""
+    assert app.pretty_exceptions_enable is False
     assert app.pretty_exceptions_show_locals is False
+
+
+NARROW = [
+    entry(number="INV-2026-000000412", event="customer_payment.created", destination="large-invoices"),
+    entry(number="B-1", outcome="parked", reason="the board has no column zb_total: " + "x" * 80),
+    entry(at="2026-10-22T00:00:01Z", external_id="1795333932067"),
+]
+
+
+@pytest.mark.parametrize("width", [20, 80, 200])
+def test_a_trail_is_whole_at_any_width(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is cut: no number, no reason, no receipt. The day stands once, above its attempts."""
+    text = io.StringIO()
+    monkeypatch.setattr(output, "console", Console(file=text, width=width))
+    trail.show(NARROW)
+    shown = text.getvalue()
+    for whole in ("INV-2026-000000412", "customer_payment.created", "x" * 80, "1795333932067", "14:03:05  "):
+        assert whole in shown
+    assert "…" not in shown
+    assert shown.count("21 October 2026 (UTC)") == 1
+    assert shown.count("22 October 2026 (UTC)") == 1
+
+
+def test_what_is_to_be_copied_stands_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address and its secret are one line each, however narrow the terminal: they are pasted into Zoho."""
+    text = io.StringIO()
+    monkeypatch.setattr(output, "console", Console(file=text, width=40))
+    url = "https://abcdefghij.execute-api.eu-central-1.amazonaws.com/webhooks/zoho/" + "t" * 43
+    output.blocks([{"event": "invoice.created", "url": url, "secret": "s" * 40}])
+    assert text.getvalue().splitlines() == ["invoice.created", f"  url     {url}", f"  secret  {'s' * 40}"]
 
 
 @pytest.mark.parametrize("text", ["", "s3cr3t", '{"token": "s3cr3t"', "[" * 100_000])

@@ -70,11 +70,44 @@ def test_only_routes_that_are_taken_are_shown(tmp_path: Path) -> None:
 
 
 def test_it_is_readable(tmp_path: Path) -> None:
-    """People see the record, the routes and the requests."""
+    """People see the record, the routes, the card's texts and the item's columns, and no JSON."""
     result = preview(ours(tmp_path, "invoice"))
     assert result.exit_code == 0
     assert "invoice.created Invoice FP-2026-0093" in result.stdout
     assert "route 2 → large-invoices" in result.stdout
+    assert "  New invoice FP-2026-0093   18,240.75 EUR" in result.stdout
+    assert "large-invoices: the same card in Teams" in result.stdout
+    assert "    zb_number      FP-2026-0093" in result.stdout.splitlines()
+    assert not set(result.stdout) & set('{}"')
+
+
+def test_raw_shows_the_exact_bodies(tmp_path: Path) -> None:
+    """Whoever wants to see what goes over the wire says so."""
+    shown = preview(ours(tmp_path, "invoice"), "invoice.created", "--raw").stdout
+    assert "ledger: create POST https://api.monday.com/v2" in shown
+    assert "Idempotency-Key: " in shown
+    assert '"type": "AdaptiveCard"' in shown
+
+
+@pytest.mark.parametrize("words", [(), ("--connection", EXAMPLE)])
+def test_the_example_that_we_ship_works(words: tuple[str | Path, ...]) -> None:
+    """The README's command, from the folder of the repository, takes both routes."""
+    root = EXAMPLE.parents[1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        result = mlc("examples/invoice.json", "--event", "invoice.created", "--json", *words)
+    assert result.exit_code == 0
+    assert set(json.loads(result.stdout)["requests"]) == {"finance", "ledger", "large-invoices"}
+    assert "examples/invoice.json" in (root / "README.md").read_text("utf-8")
+
+
+def test_without_a_connection_file_it_says_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside the repository the default is not there."""
+    payload = ours(tmp_path, "invoice")
+    monkeypatch.chdir(tmp_path)
+    result = mlc(payload, "--event", "invoice.created")
+    assert result.exit_code == 3
+    assert "there is no connections/example.toml here; name a connection file with --connection" in result.stderr
 
 
 def test_nothing_matches(tmp_path: Path) -> None:
@@ -102,7 +135,7 @@ def test_a_number_is_only_a_number(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"", "ingest would answer 400 (body_unreadable)"),
+        (b"", "the file is empty: ingest would answer 400 (body_unreadable)"),
         (b"not JSON", "ingest would answer 400 (body_unreadable)"),
         (b"\xff\xfe", "ingest would answer 400 (body_unreadable)"),
         (b"[" * 100_000, "ingest would answer 400 (body_unreadable)"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from ml_connector.config.apply import Applied, apply
 from ml_connector.config.load import load
 from ml_connector.config.model import ConnectionFile, Retry, Zoho
 from ml_connector.connections import Connection, token_hash
+from ml_connector.errors import ConfigError
 from ml_connector.modules import EVENTS
 
 EXAMPLE = Path(__file__).parents[2] / "connections" / "example.toml"
@@ -31,9 +32,19 @@ class Account:
     kept: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
-    def put_row(self, pk: str, sk: str, **attributes: Any) -> None:
+    begins: Callable[[], None] = lambda: None
+    """What happens right after a look at what is in force."""
+    crashes_before: str = ""
+
+    def put_row(self, pk: str, sk: str, *, only_new: bool = False, **attributes: Any) -> bool:
+        if only_new and (pk, sk) in self.rows:
+            return False
+        if self.crashes_before == sk:
+            raise KeyboardInterrupt
         self.rows[pk, sk] = attributes
-        self.log.append(pk.partition("#")[0])
+        kind = pk.partition("#")[0]
+        self.log.append(f"{kind} {sk}" if kind == "connection" else kind)
+        return True
 
     def apply(self, file: ConnectionFile, now: datetime = NOW) -> Applied:
         table = _Table(self)
@@ -53,11 +64,18 @@ class Account:
 class _Table:
     account: Account
 
-    def get(self, pk: str, sk: str) -> dict[str, Any] | None:
-        return self.account.rows.get((pk, sk))
+    def get(self, pk: str, sk: str, *, consistent: bool = False) -> dict[str, Any] | None:
+        assert consistent, "a version that was applied a moment ago must be seen"
+        found = self.account.rows.get((pk, sk))
+        then, self.account.begins = self.account.begins, lambda: None
+        then()
+        return found
 
-    def put(self, pk: str, sk: str, **attributes: Any) -> None:
-        self.account.put_row(pk, sk, **attributes)
+    def query(self, pk: str) -> list[dict[str, Any]]:
+        return [{"pk": pk, "sk": sk, **row} for (key, sk), row in self.account.rows.items() if key == pk]
+
+    def put(self, pk: str, sk: str, *, only_new: bool = False, **attributes: Any) -> bool:
+        return self.account.put_row(pk, sk, only_new=only_new, **attributes)
 
 
 @dataclass
@@ -103,10 +121,39 @@ def test_each_endpoint_has_an_address_and_a_secret_of_its_own(file: ConnectionFi
 
 
 def test_an_address_works_before_it_is_shown_and_the_configuration_comes_last(file: ConnectionFile) -> None:
-    """A crash in between leaves the old configuration in force, and the next apply finishes the work."""
+    """Claimed by its version's row; then addresses, reconcile's places, and last of all what the functions read."""
     account = Account()
     account.apply(file)
-    assert account.log == ["secret", *["endpoint"] * len(EVENTS), "connection", "connection", "connections"]
+    assert account.log == [
+        "connection v#000001",
+        "secret",
+        *["endpoint"] * len(EVENTS),
+        *["cursor"] * len(file.zoho.modules),
+        "connection current",
+        "connections",
+    ]
+
+
+def test_two_who_apply_at_the_same_time_do_not_mix(file: ConnectionFile) -> None:
+    """The second is told, and changes nothing: neither addresses nor configuration."""
+    account = Account()
+    other = file.model_copy(update={"retry": Retry(unknown="repeat")})
+    account.begins = lambda: (account.apply(other), None)[1]
+    with pytest.raises(ConfigError, match="somebody else"):
+        account.apply(file)
+    assert (account.current.version, account.current.retry["unknown"]) == (1, "repeat")
+    assert account.log.count("secret") == 1
+
+
+def test_apply_that_crashed_stands_in_nobodys_way(file: ConnectionFile) -> None:
+    """The old configuration stays in force; the next apply is another version with the same addresses."""
+    account = Account(crashes_before="current")
+    with pytest.raises(KeyboardInterrupt):
+        account.apply(file)
+    assert ("connection#acme-eu", "current") not in account.rows
+    endpoints, account.crashes_before = dict(account.endpoints), ""
+    assert account.apply(file) == Applied("acme-eu", 2, True, len(EVENTS))
+    assert account.endpoints == endpoints
 
 
 def test_the_same_file_again_changes_nothing(file: ConnectionFile) -> None:
@@ -125,7 +172,7 @@ def test_a_change_is_the_next_version(file: ConnectionFile) -> None:
     account.apply(file)
     changed = file.model_copy(update={"retry": Retry(unknown="repeat")})
     assert account.apply(changed, NOW + timedelta(days=1)) == Applied("acme-eu", 2, True, len(EVENTS))
-    assert account.current.retry == {"unknown": "repeat"}
+    assert account.current.retry["unknown"] == "repeat"
     assert account.current.applied_at == "2026-10-21T14:00:00Z"
     assert ("connection#acme-eu", "v#000001") in account.rows
 
@@ -139,3 +186,17 @@ def test_a_new_module_leaves_the_old_addresses_alone(file: ConnectionFile) -> No
     account.apply(file)
     assert {name: account.endpoints[name] for name in before} == before
     assert len(account.endpoints) == len(EVENTS)
+
+
+def test_reconcile_begins_where_a_module_came_into_force(file: ConnectionFile) -> None:
+    """Not at the beginning of the books; a module that was there before keeps its place."""
+    account = Account()
+    zoho = Zoho(region="eu", organization_id=file.zoho.organization_id, modules=("invoice",))
+    account.apply(file.model_copy(update={"zoho": zoho}))
+    assert account.rows["cursor#acme-eu", "invoice"] == {"read_until": "2026-10-21T14:00:00Z"}
+    account.rows["cursor#acme-eu", "invoice"] = {"read_until": "2026-10-21T18:00:00Z"}
+    account.apply(file, NOW + timedelta(days=1))
+    cursors = {sk: row["read_until"] for (pk, sk), row in account.rows.items() if pk == "cursor#acme-eu"}
+    assert cursors.pop("invoice") == "2026-10-21T18:00:00Z"
+    assert set(cursors) == set(file.zoho.modules) - {"invoice"}
+    assert set(cursors.values()) == {"2026-10-22T14:00:00Z"}

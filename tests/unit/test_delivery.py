@@ -13,8 +13,10 @@ from ml_connector.delivery import Result
 from ml_connector.errors import Gone, NeedsAttention, RetryLater, Undeliverable, Unknown
 from ml_connector.events import Delivery, Version
 from ml_connector.ports import Memory
-from ml_connector.retry import HORIZON
+from ml_connector.retry import Policy
 from tests.fakes import NOW, Connections, Desk, ModelVendor, connection, delivery, payload
+
+HORIZON = Policy().horizon
 
 
 @pytest.fixture
@@ -78,17 +80,69 @@ def test_older_version_never_overwrites(desk: Desk) -> None:
 
 def test_two_changes_within_one_second_are_both_applied(desk: Desk) -> None:
     """Zoho's times have seconds: another fingerprint at the same time is another version."""
-    desk.courier().carry(delivery(status="sent"))
-    desk.courier().carry(delivery(status="paid"))
+    first, second = delivery(status="sent"), delivery(status="paid")
+    desk.courier().carry(first)
+    desk.books.records["invoice", "460000000098765"] = payload(status="paid")
+    desk.courier().carry(second)
+    assert desk.vendor.items == {"item-1": "paid"}
+    assert desk.courier().carry(first).outcome == "skipped", "Zoho is asked which is the newest"
+    assert desk.vendor.items == {"item-1": "paid"}
+
+
+def test_older_event_does_not_go_over_a_newer_update_without_an_answer(desk: Desk) -> None:
+    """The newer version may be there: what Zoho has by now is sent, which is never older."""
+    desk.courier().carry(delivery(modified="2026-11-22T08:00:00+0100", status="draft"))
+    desk.vendor.faults = [("after", Unknown("no answer"))]
+    newer = delivery(modified="2026-11-22T09:00:00+0100", status="paid")
+    with pytest.raises(RetryLater):
+        desk.courier().carry(newer)
+    desk.books.records["invoice", "460000000098765"] = newer.event.payload or {}
+    assert desk.courier().carry(delivery(status="sent")).outcome == "delivered"
+    assert [version for _, version in desk.vendor.updates] == [str(newer.event.version)] * 2
+    assert desk.courier().carry(newer).outcome == "skipped"
+
+
+def test_change_of_the_same_second_as_one_that_is_found_does_not_go_over_it(desk: Desk) -> None:
+    """The order of two versions is decided when all is known that is there."""
+    desk.books.records["invoice", "460000000098765"] = payload(status="paid")
+    desk.vendor.faults = [("after", Unknown("no answer"))]
+    with pytest.raises(RetryLater):
+        desk.courier().carry(delivery(status="paid"))
+    desk.clock.advance(26 * 60)
+    assert desk.courier().carry(delivery(status="sent")).outcome == "skipped"
     assert desk.vendor.items == {"item-1": "paid"}
 
 
 def test_without_a_time_every_new_fingerprint_is_applied(desk: Desk) -> None:
-    """A payload without a time cannot be ordered, only recognised."""
+    """A payload without a time cannot be ordered, only recognised; Zoho says which is the newest."""
     for status in ("sent", "paid", "paid"):
+        desk.books.records["invoice", "460000000098765"] = payload(status=status, modified="", created_time="")
         desk.courier().carry(delivery(status=status, modified="", created_time=""))
     assert desk.vendor.items == {"item-1": "paid"}
     assert desk.audit.outcomes == ["delivered", "delivered", "skipped"]
+
+
+@pytest.mark.parametrize("there", ["", "2026-11-22T08:50:00+0100"], ids=["no time", "same second"])
+def test_what_cannot_be_put_in_order_is_asked_of_zoho(desk: Desk, there: str) -> None:
+    """Not strictly newer than what is there: the state that Zoho has by now wins, whatever the event says."""
+    late = delivery(action="updated", modified=there, created_time="", status="draft")
+    desk.courier().carry(delivery(created_time="", status="sent"))
+    desk.books.records["invoice", "460000000098765"] = payload(
+        modified="2026-11-22T09:30:00+0100", created_time="", status="paid"
+    )
+    assert desk.courier().carry(late).outcome == "delivered"
+    assert desk.vendor.items == {"item-1": "paid"}
+    memory = desk.deliveries.of(late)
+    assert memory.version is not None
+    assert memory.version.at == "2026-11-22T08:30:00Z", "what is remembered is what was fetched"
+
+
+def test_order_that_is_known_costs_no_fetch(desk: Desk) -> None:
+    """A first event, a newer one and a repeated one speak for themselves."""
+    newer = delivery(action="updated", modified="2026-11-22T09:00:00+0100", status="paid")
+    outcomes = [desk.courier().carry(each).outcome for each in (delivery(), newer, newer, delivery())]
+    assert outcomes == ["delivered", "delivered", "skipped", "skipped"]
+    assert desk.books.records == {}, "a fetch would have failed"
 
 
 def test_thin_event_is_fetched(desk: Desk) -> None:
@@ -131,10 +185,10 @@ def test_lost_claim_comes_back(desk: Desk) -> None:
     class Rival(type(desk.deliveries)):  # type: ignore[misc]
         """Another worker writes between our read and our claim."""
 
-        def write(self, record_key: str, destination: str, memory: Memory) -> Memory:
+        def write(self, *args: Any) -> Memory:
             if not desk.vendor.creates:
                 other.carry(each)
-            return super().write(record_key, destination, memory)  # type: ignore[no-any-return]
+            return super().write(*args)  # type: ignore[no-any-return]
 
     with pytest.raises(RetryLater, match="another worker"):
         Desk(desk.clock, deliveries=Rival(desk.deliveries.rows), vendor=desk.vendor).courier().carry(each)
@@ -266,14 +320,16 @@ def test_crash_anywhere_at_a_destination_that_cannot_be_asked_never_repeats() ->
 
 
 def test_unanswered_create_is_repeated_with_its_key_and_body(desk: Desk) -> None:
-    """Within 25 minutes the same request goes out again, byte for byte, whatever the record has become."""
+    """Within 25 minutes the same request goes out again, byte for byte; the kept answer is followed by an update."""
     desk.vendor.faults = [("after", Unknown("no answer"))]
     each = delivery()
-    assert carry_on(desk, each).reason == "found by looking"
-    first, second = desk.vendor.requests
+    assert carry_on(desk, each).outcome == "delivered"
+    first, second, third = desk.vendor.requests
     assert first == second
+    assert (third.operation, third.body["item"]) == ("update", "item-1")
     assert desk.vendor.creates == 1
-    assert desk.audit.outcomes == ["unknown", "delivered"]
+    assert desk.audit.outcomes == ["unknown", "delivered", "delivered"]
+    assert desk.audit.entries[1].reason == "found by looking"
 
 
 def test_unanswered_create_of_an_earlier_version_is_settled_then_updated(desk: Desk) -> None:
@@ -354,7 +410,8 @@ def test_trouble_while_settling_forgets_nothing(desk: Desk) -> None:
     desk.vendor.settle = _raises(RetryLater("busy", 30))
     with pytest.raises(RetryLater):
         desk.courier().carry(each)
-    assert desk.deliveries.of(each) == before
+    after = desk.deliveries.of(each)
+    assert replace(after, rev=before.rev, chain=before.chain) == before, "only the trail has grown"
     assert desk.audit.outcomes[-1] == "retry"
 
 
@@ -395,11 +452,72 @@ def test_cannot_tell_is_repeated_where_the_connection_says_so(teams: Desk) -> No
 
 
 def test_cannot_tell_is_repeated_when_a_person_sends_it_again(teams: Desk) -> None:
-    """Whoever replays a parked delivery has looked."""
+    """Whoever was asked to look, and replays a parked delivery, has looked."""
     teams.courier().carry(delivery())
     again = delivery(origin="replay")
     assert teams.courier().carry(again).outcome == "delivered"
     assert teams.deliveries.of(again).state == "done"
+
+
+def test_person_who_was_not_asked_has_not_looked(teams: Desk) -> None:
+    """A replay that meets an open question which nobody was asked about is parked, and asks."""
+    assert teams.courier().carry(delivery(origin="replay")).outcome == "parked"
+    assert teams.vendor.creates == 1
+
+
+def test_replay_that_gets_no_answer_itself_asks_again(teams: Desk) -> None:
+    """A person's look answers one question, not the next: a replayed post without an answer is not repeated."""
+    teams.courier().carry(delivery())
+    teams.vendor.faults = [("after", Unknown("no answer"))]
+    again = delivery(origin="replay")
+    with pytest.raises(RetryLater):
+        teams.courier().carry(again)
+    assert teams.courier().carry(again).outcome == "parked"
+    assert teams.vendor.creates == 2
+
+
+def test_key_is_trusted_from_its_own_call_on(desk: Desk) -> None:
+    """An hour of refusals uses up none of the 25 minutes in which an unanswered create is repeated with its key."""
+    desk.vendor.faults = [RetryLater("busy", 1800, 429), RetryLater("busy", 1800, 429), ("after", Unknown("no answer"))]
+    assert carry_on(desk, delivery()).outcome == "delivered"
+    assert (desk.vendor.creates, desk.vendor.looks) == (1, 0)
+
+
+def test_duplicate_does_not_break_the_claim_of_another_worker(desk: Desk) -> None:
+    """While a newer version is being sent, an older one's message waits too, though it would only be skipped."""
+    desk.courier().carry(delivery())
+    newer = delivery(action="updated", modified="2026-11-22T09:00:00+0100", status="paid")
+    send = desk.vendor.send
+
+    def meanwhile(request: Any) -> Any:
+        for each in (delivery(), delivery("nowhere")):
+            row = desk.deliveries.read(each.event.record_key, "ledger")
+            desk.deliveries.rows[each.event.record_key, "nowhere"] = row
+            with pytest.raises(RetryLater, match="another worker"):
+                desk.courier().carry(each)
+        return send(request)
+
+    desk.vendor.send = meanwhile
+    assert desk.courier().carry(newer).outcome == "delivered"
+
+
+def test_crashed_workers_claim_ends_as_what_it_may_have_done(desk: Desk) -> None:
+    """A row does not stay `sending` when the delivery that meets it ends without sending."""
+    each = _unconfigured_since(desk)
+    assert desk.courier().carry(each).outcome == "parked"
+    memory = desk.deliveries.of(each)
+    assert (memory.state, memory.request is not None, memory.owner) == ("unknown", True, "")
+
+
+def _unconfigured_since(desk: Desk) -> Delivery:
+    """Its worker crashed with the create under way; then the connection was removed."""
+    each = delivery()
+    desk.vendor.faults = [KeyError("bug")]
+    with pytest.raises(KeyError):
+        desk.courier().carry(each)
+    desk.clock.advance(200)
+    desk.connections = Connections({})
+    return each
 
 
 # --- other endings -----------------------------------------------------------------------------------------------
@@ -422,7 +540,7 @@ def test_back_off_grows_with_the_queues_count_too(desk: Desk) -> None:
     """Attempts that end before the claim are counted by the queue."""
     asked: list[int] = []
 
-    def jitter(attempts: int, _: float | None) -> int:
+    def jitter(attempts: int, _: float | None, __: Policy) -> int:
         asked.append(attempts)
         return 1
 

@@ -38,6 +38,6 @@ def test_the_queue_message_is_one_that_this_release_reads() -> None:
     """A change of the message's schema must not leave the sample behind."""
     (record,) = event("delivery/invoice_created.json")["Records"]
     delivery = Delivery.from_json(record["body"])
-    assert record["attributes"]["MessageGroupId"] == delivery.group
+    assert record["attributes"]["MessageGroupId"] == delivery.lane
     assert record["attributes"]["MessageDeduplicationId"] == delivery.id
     assert delivery.to_json() == record["body"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_connector.errors import Undeliverable
-from ml_connector.events import Delivery, Event, Version
+from ml_connector.events import LANES, Delivery, Event, Version
 
 stamps = st.datetimes().map(lambda moment: moment.isoformat(timespec="seconds") + "Z") | st.just("")
 versions = st.builds(Version, stamps, st.text("0123456789abcdef", min_size=16, max_size=16))
@@ -79,7 +79,7 @@ def test_a_delivery_comes_out_of_the_queue_as_it_went_in(delivery: Delivery) -> 
 def test_a_thin_delivery_is_the_same_delivery(delivery: Delivery) -> None:
     """Leaving out the payload changes neither what a delivery is called nor its place in the order."""
     assert delivery.thin().id == delivery.id
-    assert delivery.thin().group == delivery.group
+    assert (delivery.thin().lane, delivery.thin().own_group) == (delivery.lane, delivery.own_group)
     assert delivery.thin().event.payload is None
 
 
@@ -100,13 +100,35 @@ def test_an_id_names_what_happens_to_which_version_where() -> None:
     assert len(one.id) == 32
 
 
-def test_the_group_is_the_record_at_its_destination() -> None:
-    """Versions and kinds of events of a record share a queue; other records and destinations do not wait for them."""
+def test_the_own_group_is_the_record_at_its_destination() -> None:
+    """Versions and kinds of events of a record wait together; other records and destinations do not wait for them."""
     one = Delivery(EVENT, "channel")
     newer = Delivery(replace(EVENT, action="updated", version=Version("2026-11-01T00:00:00Z", "aa")), "channel")
-    assert newer.group == one.group
-    assert Delivery(EVENT, "board").group != one.group
-    assert Delivery(replace(EVENT, record_id="1"), "channel").group != one.group
+    assert newer.own_group == one.own_group
+    assert Delivery(EVENT, "board").own_group != one.own_group
+    assert Delivery(replace(EVENT, record_id="1"), "channel").own_group != one.own_group
+
+
+def test_a_connection_has_a_few_lanes_per_destination() -> None:
+    """However many records it has; a record keeps its lane, and shares none with another connection or destination."""
+
+    def lanes(connection: str, destination: str) -> set[str]:
+        events = (replace(EVENT, connection=connection, record_id=str(number)) for number in range(200))
+        return {Delivery(event, destination).lane for event in events}
+
+    assert len(lanes("acme-eu", "channel")) == LANES
+    assert not lanes("acme-eu", "channel") & (lanes("acme-eu", "board") | lanes("beta-us", "channel"))
+    one = Delivery(EVENT, "channel")
+    assert one.lane == Delivery(replace(EVENT, action="updated", version=Version("", "aa")), "channel").lane
+    assert one.lane != one.own_group
+
+
+def test_a_delivery_that_has_left_its_lane_keeps_its_name_and_its_times() -> None:
+    """It is the same delivery, and the queue carries since when and until when it waits."""
+    one = Delivery(EVENT, "channel")
+    moved = replace(one, not_before="2026-11-22T08:05:00.000000Z", since="2026-11-22T08:00:00.000000Z")
+    assert Delivery.from_json(moved.to_json()) == moved
+    assert (moved.id, moved.own_group) == (one.id, one.own_group)
 
 
 def _message(**changes: object) -> str:
@@ -131,6 +153,8 @@ def _message(**changes: object) -> str:
         _message(record=7310000000204811),
         _message(payload="text"),
         _message(payload=[1]),
+        _message(not_before=5),
+        _message(since=None),
     ],
 )
 def test_an_unreadable_message_is_parked_not_retried(text: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +16,8 @@ from functions.delivery import app
 from ml_connector.delivery import Result
 from ml_connector.errors import RetryLater
 from ml_connector.events import Delivery
-from tests.fakes import NOW, Queue, delivery
+from ml_connector.lanes import CRASHES, FAULT_SECONDS, Lanes
+from tests.fakes import NOW, Clock, Queue, delivery
 
 CONTEXT = SimpleNamespace(
     function_name="delivery", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:x", aws_request_id="r-1"
@@ -43,16 +44,14 @@ class Courier:
 
 
 @pytest.fixture
-def courier(monkeypatch: pytest.MonkeyPatch) -> Courier:
-    fake = Courier()
-    monkeypatch.setattr(app, "courier", lambda: fake)
-    return fake
+def courier() -> Courier:
+    return Courier()
 
 
 @pytest.fixture
-def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
+def queue(courier: Courier, monkeypatch: pytest.MonkeyPatch) -> Queue:
     fake = Queue()
-    monkeypatch.setattr(app, "queue", lambda: fake)
+    monkeypatch.setattr(app, "lanes", lambda faulted: Lanes(courier, fake, Clock(), faulted))  # type: ignore[arg-type]
     return fake
 
 
@@ -76,7 +75,9 @@ def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 
 def message(each: Delivery | str, number: int = 1, *, receives: int = 1) -> dict[str, Any]:
-    body, group = (each, "g") if isinstance(each, str) else (each.to_json(), each.group)
+    """As it comes out of the queue: in its lane, or in its own group once it has left it."""
+    body = each if isinstance(each, str) else each.to_json()
+    group = "g" if isinstance(each, str) else each.own_group if each.not_before else each.lane
     return {
         "messageId": f"m-{number}",
         "receiptHandle": f"handle-{number}",
@@ -107,8 +108,8 @@ def _metrics(printed: list[dict[str, Any]]) -> set[str]:
 def test_delivered_message_does_not_come_back(courier: Courier, queue: Queue, lines: Lines) -> None:
     """One line of log, one metric; the queue's own count and date go along."""
     each = delivery()
-    assert handle(message(each, receives=3)) == []
-    assert courier.carried == [(each, 3, datetime.fromtimestamp(NOW.timestamp(), UTC))]
+    assert handle(message(each, receives=2)) == []
+    assert courier.carried == [(each, 2, datetime.fromtimestamp(NOW.timestamp(), UTC))]
     printed = lines()
     (line,) = [one for one in printed if one.get("message") == "delivered"]
     assert (line["connection"], line["record"], line["destination"]) == ("acme-eu", "invoice/460000000098765", "ledger")
@@ -116,25 +117,52 @@ def test_delivered_message_does_not_come_back(courier: Courier, queue: Queue, li
     assert "Harbour Lane Bakery" not in json.dumps(printed), "no payload in the log"
 
 
-def test_failed_message_is_hidden_until_its_next_attempt(courier: Courier, queue: Queue, lines: Lines) -> None:
-    """The visibility of this message alone is set; it is reported, and the log says when and why."""
+def test_failed_delivery_leaves_its_lane(courier: Courier, queue: Queue, lines: Lines) -> None:
+    """It goes into a group of its own with the time of its next attempt; the lane is free; the log says why."""
     courier.outcomes["460000000098765"] = RetryLater("Teams is throttling the bot", 37, 429)
-    assert handle(message(delivery())) == ["m-1"]
-    assert queue.postponed == [("handle-1", 37)]
+    assert handle(message(delivery())) == []
+    ((moved, key),) = queue.moved
+    assert (moved.not_before, moved.since, key) == ("2026-11-22T08:00:37.000000Z", "2026-11-22T08:00:00.000000Z", "m-1")
+    assert replace(moved, not_before="", since="") == delivery()
     printed = lines()
-    (line,) = [one for one in printed if one.get("message") == "will be tried again"]
-    assert (line["seconds"], line["reason"]) == (37, "Teams is throttling the bot")
+    (line,) = [one for one in printed if one.get("message") == "moved"]
+    assert (line["level"], line["reason"]) == ("WARNING", "Teams is throttling the bot")
     assert _metrics(printed) == {"DeliveriesRetried"}
 
 
-def test_failure_holds_back_its_own_group_only(courier: Courier, queue: Queue) -> None:
-    """What comes after it about the same record waits untried; other records are delivered."""
+def waiting(seconds: int = 0) -> Delivery:
+    """A delivery that has left its lane an hour ago and is due in `seconds`."""
+    due = (NOW + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return replace(delivery(), not_before=due, since="2026-11-22T07:00:00.000000Z")
+
+
+def test_delivery_that_is_not_due_is_hidden_untried(courier: Courier, queue: Queue) -> None:
+    """The queue cannot delay a FIFO message: the first receive hides it until its time."""
+    assert handle(message(waiting(90))) == ["m-1"]
+    assert (courier.carried, queue.postponed) == ([], [("handle-1", 90)])
+
+
+def test_delivery_in_its_own_group_is_hidden_until_its_next_attempt(courier: Courier, queue: Queue) -> None:
+    """There it holds up nobody but its own record; its patience counts from the first attempt in the lane."""
+    courier.outcomes["460000000098765"] = RetryLater("busy", 37)
+    assert handle(message(waiting(), receives=9)) == ["m-1"]
+    assert (queue.moved, queue.postponed) == ([], [("handle-1", 37)])
+    assert courier.carried == [(waiting(), 9, datetime(2026, 11, 22, 7, tzinfo=UTC))]
+
+
+def test_message_that_crashes_its_workers_leaves_its_lane_untried(courier: Courier, queue: Queue) -> None:
+    """A lane is held up twice by a poisonous message, not until the queue gives it up."""
+    assert handle(message(delivery(), receives=CRASHES)) == []
+    ((moved, _),) = queue.moved
+    assert (courier.carried, moved.event) == ([], delivery().event)
+
+
+def test_failure_holds_back_nobody_else(courier: Courier, queue: Queue) -> None:
+    """Other records of the lane are delivered."""
     courier.outcomes["1"] = RetryLater("busy", 5)
-    first, follower = delivery(invoice_id="1"), delivery(invoice_id="1", status="paid")
-    other = delivery(invoice_id="2")
-    assert handle(message(first, 1), message(follower, 2), message(other, 3)) == ["m-1", "m-2"]
+    assert handle(message(delivery(invoice_id="1"), 1), message(delivery(invoice_id="2"), 2)) == []
     assert [each.event.record_id for each, _, _ in courier.carried] == ["1", "2"]
-    assert queue.postponed == [("handle-1", 5)], "the follower's turn comes with the queue's own time-out"
+    assert [each.event.record_id for each, _ in queue.moved] == ["1"]
 
 
 def test_parked_and_skipped_are_done(courier: Courier, queue: Queue, lines: Lines) -> None:
@@ -157,15 +185,23 @@ def test_unreadable_message_is_parked(courier: Courier, queue: Queue, body: str,
     assert "destination" not in line, "it is not told as one of the message before it"
 
 
-def test_fault_of_ours_is_reported_and_told(courier: Courier, queue: Queue, lines: Lines) -> None:
-    """A bug or an AWS error comes back with the queue's own time-out, and does not pass in silence."""
+def test_fault_of_ours_is_told_and_tried_again(courier: Courier, queue: Queue, lines: Lines) -> None:
+    """A bug or an AWS error does not pass in silence, holds up no lane, and is tried again a minute later."""
     courier.outcomes["460000000098765"] = KeyError("bug")
-    assert handle(message(delivery())) == ["m-1"]
-    assert queue.postponed == []
+    assert handle(message(delivery())) == []
+    ((moved, _),) = queue.moved
+    assert datetime.fromisoformat(moved.not_before) == NOW + timedelta(seconds=FAULT_SECONDS)
     printed = lines()
     (line,) = [one for one in printed if one.get("message") == "failed"]
     assert (line["level"], line["exception_name"]) == ("ERROR", "KeyError")
-    assert _metrics(printed) == {"DeliveriesFailed"}
+    assert _metrics(printed) == {"DeliveriesFailed", "DeliveriesRetried"}
+
+
+def test_fault_in_the_own_group_comes_back_with_the_queues_time_out(courier: Courier, queue: Queue) -> None:
+    """Nothing is moved a second time."""
+    courier.outcomes["460000000098765"] = KeyError("bug")
+    assert handle(message(waiting())) == ["m-1"]
+    assert (queue.moved, queue.postponed) == ([], [])
 
 
 def test_log_keys_do_not_outlive_their_message(courier: Courier, queue: Queue, lines: Lines) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import logging
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
-from io import BytesIO
+from http.client import HTTPResponse
+from io import BufferedReader, BytesIO, RawIOBase
 from typing import Any
 
 import pytest
 import requests
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import (
@@ -24,9 +29,9 @@ from urllib3.util import parse_url
 
 from ml_connector.errors import RetryLater, Undeliverable, Unknown
 from ml_connector.regions import HOSTS as ZOHO
-from ml_connector.vendors.http import MAX_ANSWER, MAX_IDLE, Answer
+from ml_connector.vendors.http import ANSWER_SECONDS, CONNECT_SECONDS, MAX_ANSWER, MAX_IDLE, Answer
 from ml_connector.vendors.microsoft import HOSTS as MICROSOFT
-from tests.fakes import SECRET_URL, Clock, Says, Wire, http
+from tests.fakes import NOW, SECRET_URL, Clock, Says, Wire, http
 
 ALLOWED = ZOHO | MICROSOFT
 
@@ -192,20 +197,106 @@ def test_after_it_may_have_been_sent_it_is_unknown(error: Exception) -> None:
     assert caught.value.__cause__ is None
 
 
-class _Torn(BytesIO):
-    def read(self, *_: Any) -> bytes:
-        raise ConnectionResetError(104, SECRET_URL)
+class _Peer:
+    """The other end of a socket, for Python's own HTTP client: says these bytes, and then nothing more or `fault`."""
+
+    def __init__(self, said: bytes, fault: Exception | None = None, pause: Callable[[], None] = lambda: None) -> None:
+        self._raw = _Line(said, fault, pause)
+
+    def makefile(self, mode: str) -> BufferedReader:
+        return BufferedReader(self._raw)
 
 
-class _TornWire(Wire):
+class _Line(RawIOBase):
+    """One byte at a time, with a pause before each."""
+
+    def __init__(self, said: bytes, fault: Exception | None, pause: Callable[[], None]) -> None:
+        self._said = BytesIO(said)
+        self._fault = fault
+        self._pause = pause
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._pause()
+        byte = self._said.read(1)
+        if not byte and self._fault:
+            raise self._fault
+        buffer[: len(byte)] = byte
+        return len(byte)
+
+
+class _PeerWire(Wire):
+    def __init__(self, peer: _Peer) -> None:
+        super().__init__(Says())
+        self._peer = peer
+
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        return self.answered(request, 200, {}, _Torn())
+        answer = HTTPResponse(self._peer, method=request.method)  # type: ignore[arg-type]
+        answer.begin()
+        raw = urllib3.HTTPResponse(
+            answer,
+            urllib3.HTTPHeaderDict(answer.headers.items()),
+            answer.status,
+            preload_content=False,
+            request_method=request.method,
+        )
+        return self.build_response(request, raw)
 
 
-def test_answer_that_breaks_off_is_unknown() -> None:
-    """The head was read, the body was not: nobody knows what it said."""
-    with pytest.raises(Unknown, match="broke"):
-        http(_TornWire(), ALLOWED).call("POST", "https://www.zohoapis.eu/x", body={})
+_OK = b"HTTP/1.1 200 OK\r\n"
+_BROKEN_OFF = {
+    "before its length": (_OK + b'Content-Length: 11\r\n\r\n{"a": 1', None),
+    "in a chunk": (_OK + b'Transfer-Encoding: chunked\r\n\r\nb\r\n{"a": 1', None),
+    "after a chunk": (_OK + b'Transfer-Encoding: chunked\r\n\r\n8\r\n{"a": 1}\r\n', None),
+    "by a reset": (_OK + b'Content-Length: 11\r\n\r\n{"a": 1', ConnectionResetError(104, SECRET_URL)),
+    "by silence": (_OK + b"Content-Length: 11\r\n\r\n", TimeoutError(SECRET_URL)),
+}
+
+
+@pytest.mark.parametrize("how", _BROKEN_OFF)
+def test_answer_that_breaks_off_is_unknown(how: str) -> None:
+    """The head was read, the body only in part: nobody knows what it said."""
+    with pytest.raises(Unknown) as caught:
+        http(_PeerWire(_Peer(*_BROKEN_OFF[how])), ALLOWED).call("POST", "https://www.zohoapis.eu/x", body={})
+    assert "sEcReT" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'Content-Length: 8\r\n\r\n{"a": 1}',
+        b'Transfer-Encoding: chunked\r\n\r\n3\r\n{"a\r\n5\r\n": 1}\r\n0\r\n\r\n',
+        b'\r\n{"a": 1}',
+        b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b'{"a": 1}'),
+    ],
+    ids=["length", "chunked", "until the end", "gzip"],
+)
+def test_whole_answer_is_read(said: bytes) -> None:
+    """In whatever pieces it comes."""
+    answer = http(_PeerWire(_Peer(_OK + said)), ALLOWED).call("POST", "https://www.zohoapis.eu/x", body={})
+    assert answer.json() == {"a": 1}
+
+
+def test_answer_that_drips_ends_at_the_deadline() -> None:
+    """A byte now and then keeps a socket's time-out away for ever, and a worker busy: it may have happened."""
+    clock = Clock()
+    peer = _Peer(_OK + b"Content-Length: 100\r\n\r\n" + b" " * 100, pause=lambda: clock.advance(0.5))
+    with pytest.raises(Unknown, match="too long"):
+        http(_PeerWire(peer), ALLOWED, clock=clock).call("POST", "https://www.zohoapis.eu/x", body={})
+    assert CONNECT_SECONDS + ANSWER_SECONDS < (clock.now - NOW).total_seconds() <= CONNECT_SECONDS + ANSWER_SECONDS + 1
+
+
+def test_addresses_are_in_no_log() -> None:
+    """At DEBUG urllib3 writes them, and a workflow's is a secret; a logger set to DEBUG above it changes nothing."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.DEBUG)
+    try:
+        assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.DEBUG)
+    finally:
+        root.setLevel(before)
 
 
 def test_gzip_that_is_none_is_unknown() -> None:

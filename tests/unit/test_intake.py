@@ -98,11 +98,26 @@ def test_a_removed_connection_is_refused() -> None:
     assert refused(World(applied=None), call()) == (404, "connection_removed")
 
 
-def test_a_lost_secret_refuses_everybody() -> None:
+def test_a_secret_that_we_cannot_read_is_our_fault() -> None:
+    """The endpoint is known, so Zoho is asked to repeat the call (503) rather than told that it is wrong."""
+    world = World(stored={"invoice.created": ()})
+    for signature in (None, sign("", call().body)):
+        with pytest.raises(NotQueued, match=r"zoho\.invoice\.created"):
+            world.intake.receive(call(signature=signature), "call-1")
+    assert world.sent == []
+    assert world.lookups == [("zoho.invoice.created", False), ("zoho.invoice.created", True)] * 2
+
+
+def test_an_empty_secret_refuses_everybody() -> None:
     """No secret is not the same as any secret."""
-    for nothing in ((), ("",)):
-        world = World(stored={"invoice.created": nothing})
-        assert refused(world, call(signature=sign("", call().body))) == (401, "signature_wrong")
+    world = World(stored={"invoice.created": ("",)})
+    assert refused(world, call(signature=sign("", call().body))) == (401, "signature_wrong")
+
+
+def test_a_secret_that_this_process_does_not_know_yet_is_looked_for() -> None:
+    """An endpoint may be younger than what is cached."""
+    world = World(cached={"invoice.created": ()})
+    assert len(world.intake.receive(call(), "call-1").deliveries) == 2
 
 
 def test_both_secrets_work_while_one_replaces_the_other() -> None:

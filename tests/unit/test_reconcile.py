@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ml_connector.connections import Connection
-from ml_connector.errors import RetryLater, Undeliverable
+from ml_connector.errors import ConnectorError, NeedsAttention, RetryLater, Undeliverable
 from ml_connector.events import Version
 from ml_connector.modules import MODULES
 from ml_connector.ports import Memory
@@ -180,7 +180,7 @@ def test_run_without_time_keeps_the_cursor(office: Office) -> None:
     """The rest is found by the next run, which does not start behind it."""
     office.saves(1)
     office.saves(2)
-    answers = iter([True, False])
+    answers = iter([True, True, False])
     office.run(connection(zoho={"region": "eu", "organization_id": "1", "modules": ["invoice"]}), lambda: next(answers))
     assert office.sent == ["460001"]
     assert office.cursors.rows == {}
@@ -201,3 +201,101 @@ def test_record_that_no_route_wants_is_not_missing(office: Office) -> None:
     office.saves()
     found = office.run(connection(routes=[{"events": ["bill.*"], "when": {}, "to": ["ledger"]}]))
     assert (found.missing, office.sent) == (0, [])
+
+
+def _routes(*routes: tuple[str, str], **when: Any) -> Connection:
+    return connection(routes=[{"events": [event], "when": when, "to": [name]} for event, name in routes])
+
+
+def test_destination_that_the_queue_did_not_take_is_found(office: Office) -> None:
+    """SQS took one of two destinations, and Zoho never repeated the call: the other has no row."""
+    office.saves()
+    office.remembers(state="done", version=ROW)
+    office.run(_routes(("*", "ledger"), ("*", "finance")))
+    assert [(each.destination, each.event.name) for each in office.queue.sent] == [("finance", "invoice.created")]
+
+
+def test_lost_beginning_is_found_behind_a_change_that_arrived(office: Office) -> None:
+    """`created` was lost, `updated` came: who hears of beginnings alone gets this one, in the state of today."""
+    office.saves()
+    office.remembers(state="done", version=ROW)
+    both = _routes(("*.created", "finance"), ("*.updated", "ledger"))
+    office.run(both)
+    assert [(each.destination, each.event.name) for each in office.queue.sent] == [("finance", "invoice.created")]
+
+
+def test_who_hears_of_beginnings_misses_no_change(office: Office) -> None:
+    """It has the record since it was made; that it has changed is nobody's loss."""
+    office.saves()
+    office.remembers(state="done", version=Version("2026-11-20T08:00:00Z", "first"))
+    found = office.run(_routes(("*.created", "ledger")))
+    assert (found.missing, office.sent) == (0, [])
+
+
+def test_record_made_before_the_connection_is_a_change(office: Office) -> None:
+    """It is no news that it exists."""
+    office.saves()
+    office.books.records["invoice", "460001"] |= {"created_time": "2026-10-01T09:00:00+0100"}  # type: ignore[operator]
+    office.books.rows["invoice"][0] |= {"created_time": "2026-10-01T09:00:00+0100"}  # type: ignore[operator]
+    office.run(_routes(("*.created", "finance"), ("*.updated", "ledger")))
+    assert [(each.destination, each.event.name) for each in office.queue.sent] == [("ledger", "invoice.updated")]
+
+
+def test_record_that_no_route_wants_costs_no_fetch(office: Office) -> None:
+    """The list's row says enough to route by: Zoho's daily calls are for what is missing."""
+    office.saves()
+    office.books.rows["invoice"][0] |= {"currency_code": "EUR", "total": "1284.50"}  # type: ignore[operator]
+    office.books.records.clear()
+    found = office.run(_routes(("*", "ledger"), min_amount="5000"))
+    assert (found.unusable, found.missing, found.failed) == (0, 0, {})
+
+
+@pytest.mark.parametrize("routing", ["all", "first"])
+@pytest.mark.parametrize("when", [{"currency": ["EUR"]}, {"custom": {"cf_region": ["north"]}}], ids=str)
+def test_row_that_cannot_answer_is_looked_up(office: Office, when: dict[str, Any], routing: str) -> None:
+    """Lists of payments have no currency, and most have no custom fields: the full record decides (6.4)."""
+    office.saves(1, module="customer_payment")
+    office.saves(2, module="customer_payment")
+    fields = [{"api_name": "cf_region", "value": "north"}]
+    office.books.records["customer_payment", "460001"] |= {"custom_fields": fields}  # type: ignore[operator]
+    office.books.records["customer_payment", "460002"] |= {"currency_code": "USD"}  # type: ignore[operator]
+    routes = [{"events": ["*"], "when": when, "to": ["ledger"]}, {"events": ["*"], "when": {}, "to": ["finance"]}]
+    # The second record is where its route sends it: only the first is missing anywhere.
+    office.deliveries.write("acme-eu#customer_payment#460002", "finance", Memory("done", ROW))
+    office.run(connection(routes=routes, routing=routing))
+    sent = [(each.event.record_id, each.destination) for each in office.queue.sent]
+    assert sent == [("460001", "ledger"), *([("460001", "finance")] if routing == "all" else [])]
+
+
+def test_record_that_cannot_be_fetched_is_counted(office: Office) -> None:
+    """Deleted since it was listed: the others are found, and the cursor moves on."""
+    office.saves(1)
+    office.saves(2)
+    del office.books.records["invoice", "460001"]
+    found = office.run()
+    assert (found.unusable, office.sent, found.failed) == (1, ["460002"], {})
+    assert ("acme-eu", "invoice") in office.cursors.rows
+
+
+@pytest.mark.parametrize("error", [NeedsAttention("connect Zoho again"), RetryLater("busy")], ids=str)
+def test_fetch_that_nobody_can_make_now_stops_the_module(
+    office: Office, monkeypatch: pytest.MonkeyPatch, error: ConnectorError
+) -> None:
+    """That is not the record's fault: its cursor stays where it was."""
+    office.saves()
+
+    def fetch(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(office.books, "fetch", fetch)
+    found = office.run()
+    assert (found.failed, found.unusable) == ({"invoice": str(error)}, 0)
+    assert ("acme-eu", "invoice") not in office.cursors.rows
+
+
+def test_no_module_is_begun_without_time(office: Office) -> None:
+    """Each asks first: a list without rows would end a run that has no time as if it had been read."""
+    answers = iter([True, False])
+    office.run(time_left=lambda: next(answers))
+    assert [module for module, _ in office.books.asked] == [next(iter(MODULES))]
+    assert len(office.cursors.rows) == 1

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import requests
+
 from ml_connector.destinations import Registry
-from ml_connector.ports import Destination, Memory, Receipt, Request
-from tests.fakes import CHANNEL, SECRET_URL, TENANT, Says, Wire, connection, delivery, record_of, toolbox
+from ml_connector.destinations.teams.transports import MOST_POSTS, PAGE
+from ml_connector.errors import NeedsAttention, RetryLater, Unknown
+from ml_connector.ports import CannotTell, Destination, Memory, Receipt, Request
+from tests.fakes import CHANNEL, SECRET_URL, TEAM, TENANT, Says, Wire, connection, delivery, record_of, toolbox
 
 MADE = Says(201, {"id": f"{CHANNEL};messageid=17943", "activityId": "17943"}, {"MS-CV": "cv.1"})
 
@@ -76,3 +85,130 @@ def test_workflow_posts_every_version_anew() -> None:
     """It can not edit: each state of the record is a message of its own."""
     destination, _ = place("purchasing", Says(202))
     assert planned(destination, Memory("done", rev=1)).operation == "create"
+
+
+# --- settling: looked for in the channel, through Graph (3, 8.4) -------------------------------------------------
+
+TRIED = "2026-11-22T08:00:00.000000Z"
+
+
+def post(number: int, request: Request | None = None, *, at: str = "08:00:01", **changes: Any) -> dict[str, Any]:
+    """A message as Graph lists it: the card is JSON in a text."""
+    content = request.body["activity"]["attachments"][0]["content"] if request else {"body": [{"id": "another"}]}
+    card = {"contentType": "application/vnd.microsoft.card.adaptive", "content": json.dumps(content)}
+    made = {"id": str(number), "createdDateTime": f"2026-11-22T{at}.123Z", "deletedDateTime": None}
+    return {**made, "attachments": [card], **changes}
+
+
+def page(*posts: dict[str, Any], more: bool = False) -> Says:
+    link = {"@odata.nextLink": "https://graph.microsoft.com/v1.0/next"} if more else {}
+    return Says(200, {"value": list(posts), **link})
+
+
+def looked(*answers: Any) -> tuple[Receipt | None, Wire]:
+    wire = Wire(*answers)
+    destination = Registry(toolbox(wire)).destination(connection(), "finance")
+    request = planned(destination)
+    return destination.settle(request, Memory("unknown", request=request, first_attempt_at=TRIED)), wire
+
+
+REQUEST = planned(place("finance")[0])
+
+
+def test_unanswered_post_is_found_in_the_channel() -> None:
+    """With all that a receipt has: later changes are put in its place."""
+    receipt, wire = looked(page(post(2), more=True), page(post(1, REQUEST), post(0)))
+    made = place("finance")[0].send(REQUEST)
+    assert receipt == replace(
+        made,
+        external_id="1",
+        thread_id=f"{CHANNEL};messageid=1",
+        link=made.link.replace("17943", "1"),
+        status=200,
+        request_id="",
+    )
+    first, second = (str(each.url) for each in wire.calls)
+    assert first == (
+        f"https://graph.microsoft.com/v1.0/teams/{TEAM}/channels/19%3Afinancechannel%40thread.tacv2/messages?$top=50"
+    )
+    assert second == "https://graph.microsoft.com/v1.0/next"
+    assert {each.method for each in wire.calls} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        [post(1)],
+        [post(1, REQUEST, deletedDateTime="2026-11-22T08:00:30Z")],
+        [post(1, REQUEST, at="07:54:59")],
+        [post(1, attachments=[{"content": json.dumps({"id": "zoho-invoice-4600000000987651"})}])],
+        [post(1, attachments=[])],
+    ],
+    ids=["nothing", "another card", "deleted", "from before the attempt", "a longer id", "plain text"],
+)
+def test_post_that_is_not_there_is_not_found(others: list[dict[str, Any]]) -> None:
+    """Only this record's card, posted since the attempt and still standing, is the one."""
+    assert looked(page(*others))[0] is None
+
+
+def test_old_post_in_front_does_not_end_the_search() -> None:
+    """Graph promises no order, and an answer may move an old post up: only a page of old ones ends it."""
+    old = [post(number, at="07:00:00") for number in range(PAGE)]
+    receipt, _ = looked(page(*old[1:], post(99, REQUEST)))
+    assert receipt is not None
+    assert receipt.external_id == "99"
+    receipt, wire = looked(page(post(1), *old, more=True))
+    assert (receipt, len(wire.calls)) == (None, 1)
+
+
+def test_busy_channel_is_not_read_to_its_end() -> None:
+    """After 200 posts nobody can tell; the limits of Graph are there for others too."""
+    with pytest.raises(CannotTell):
+        looked(page(*[post(number) for number in range(50)], more=True))
+    assert looked(page(*[post(number) for number in range(MOST_POSTS)]))[0] is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Says(403, {"error": {"code": "Forbidden"}}),
+        Says(404, {"error": {"code": "NotFound"}}),
+        page({"id": "1", "createdDateTime": None}),
+    ],
+    ids=["not permitted", "no such channel", "unreadable"],
+)
+def test_channel_that_cannot_be_read_tells_nothing(answer: Says) -> None:
+    """Without the permission a person looks, as before."""
+    with pytest.raises(CannotTell):
+        looked(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "after"),
+    [
+        (Says(429, None, {"Retry-After": "9"}), RetryLater, 9),
+        (Says(503), RetryLater, None),
+        (Says(200, b"<html>"), RetryLater, None),
+        (requests.ReadTimeout(), Unknown, None),
+    ],
+    ids=["throttled", "out of order", "no JSON", "no answer"],
+)
+def test_graph_in_trouble_is_asked_later(answer: Any, error: type[RetryLater], after: float | None) -> None:
+    """The question stays open; it is not answered by a fault."""
+    with pytest.raises(error) as caught:
+        looked(answer)
+    assert (type(caught.value), caught.value.after) == (error, after)
+
+
+def test_refused_credentials_are_no_answer_either() -> None:
+    """Until they are put right the delivery waits; nobody is asked to look for what can still be found."""
+
+    class Refused:
+        def access_token(self, connection: str, kind: str, *, rejected: str = "") -> str:
+            raise NeedsAttention("the client secret has expired")
+
+    tools = replace(toolbox(Wire(page())), tokens=Refused())
+    destination = Registry(tools).destination(connection(), "finance")
+    with pytest.raises(NeedsAttention):
+        destination.settle(REQUEST, Memory("unknown", request=REQUEST, first_attempt_at=TRIED))

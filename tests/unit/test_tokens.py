@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ml_connector.errors import NeedsAttention, RetryLater
+from ml_connector.errors import NeedsAttention, RetryLater, Unknown
 from ml_connector.tokens import Due, Tokens
 from tests.fakes import NOW, Agenda, Clock, Issuer, Leases, Secrets
 
@@ -143,6 +143,27 @@ def test_failed_refresh_keeps_the_token_that_still_lives(bench: Bench) -> None:
     process = bench.process()
     assert process.refresh_due()["waiting"] == 1
     assert process.access_token("acme-eu", "zoho") == "token-1"
+
+
+def test_unanswered_issuer_leaves_nothing_open(bench: Bench) -> None:
+    """A token that may have been issued is no harm, and what waits for it was not sent: tried again, never unknown."""
+    bench.issuer.faults = [Unknown("login.microsoftonline.com gave no readable answer", 7, 504)]
+    with pytest.raises(RetryLater) as caught:
+        bench.process().access_token("acme-eu", "microsoft.bot")
+    assert (type(caught.value), caught.value.after, caught.value.status) == (RetryLater, 7, 504)
+    assert bench.process().access_token("acme-eu", "microsoft.bot") == "token-1"
+
+
+def test_credentials_that_a_person_changes_meanwhile_stay(bench: Bench) -> None:
+    """The token that comes back belongs to the old ones: it is dropped, and the next one is asked for with the new."""
+    new = {"client_id": "1000.X", "refresh_token": "new"}
+    bench.issuer.meanwhile = lambda: bench.secrets.stored.update({("acme-eu", "zoho"): new})
+    with pytest.raises(RetryLater, match="just changed") as caught:
+        bench.process().access_token("acme-eu", "zoho")
+    assert (type(caught.value), bench.stored()) == (RetryLater, new)
+    bench.issuer.meanwhile = lambda: None
+    assert bench.process().access_token("acme-eu", "zoho") == "token-2"
+    assert bench.stored()["refresh_token"] == "new"
 
 
 def test_block_of_the_accounts_server_is_waited_out(bench: Bench) -> None:

@@ -108,7 +108,7 @@ def test_fetch_goes_to_the_connections_data_centre(module: str, region: str) -> 
         (RetryLater, 429, {"code": 44}, {"Retry-After": "7"}, 7),
         (RetryLater, 429, {"code": 45}, {"X-Rate-Limit-Reset": "5400"}, 5400),
         (RetryLater, 429, {"code": 45}, {}, 3600),
-        (RetryLater, 429, {"code": 1070}, {}, 60),
+        (RetryLater, 429, {"code": 1070}, {}, 5),
         (RetryLater, 429, b"<html>", {}, 60),
         (RetryLater, 200, {"code": 44}, {}, 60),
         (RetryLater, 500, {"code": 1000}, {}, None),
@@ -140,13 +140,21 @@ def test_error_table(
 
 def test_refused_token_is_replaced_once() -> None:
     """One refresh, one more call, then a person (8)."""
-    zoho, wire = books(Says(401, {"code": 57}), Says(200, {"code": 0, "invoice": {}}))
+    zoho, wire = books(Says(401, {"code": 14}), Says(200, {"code": 0, "invoice": {}}))
     assert zoho.fetch(connection(), "invoice", "1") == {}
     assert [each.headers["Authorization"][-1] for each in wire.calls] == ["T", "1"]
     zoho, wire = books(Says(401, {"code": 14}))
     with pytest.raises(NeedsAttention):
         zoho.fetch(connection(), "invoice", "1")
     assert len(wire.calls) == 2
+
+
+def test_missing_permission_costs_no_token() -> None:
+    """57 is a scope or role that no new token has: refreshing at each call would use up Zoho's ten in ten minutes."""
+    zoho, wire = books(Says(401, {"code": 57}))
+    with pytest.raises(NeedsAttention):
+        zoho.fetch(connection(), "invoice", "1")
+    assert len(wire.calls) == 1
 
 
 # --- lists -------------------------------------------------------------------------------------------------------

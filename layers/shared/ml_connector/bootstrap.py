@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from ml_connector.aws import clients
 from ml_connector.aws.connections_table import ConnectionsTable
@@ -16,13 +18,16 @@ if TYPE_CHECKING:
     from ml_connector.consent import Consent
     from ml_connector.delivery import Courier
     from ml_connector.intake import Intake
+    from ml_connector.lanes import Lanes
+    from ml_connector.limits import Limiter, Unreachable
     from ml_connector.reconcile import Reconcile
     from ml_connector.subscriptions import Renewals
     from ml_connector.tokens import Tokens
     from ml_connector.vendors.http import Http
 
-LEASE = timedelta(seconds=100)
-"""How long a claim holds: longer than the delivery function may run, shorter than a message is hidden."""
+LEASE = timedelta(seconds=float(os.environ.get("LEASE_SECONDS", 100)))
+"""How long a claim holds: longer than the delivery function may run, shorter than a message is hidden.
+The template leaves it alone; the sandbox shortens both, so that tests of crashes do not take minutes."""
 
 
 def utc_now() -> datetime:
@@ -83,6 +88,23 @@ def tokens() -> Tokens:
 
 
 @cache
+def limiter() -> Limiter:
+    from ml_connector.aws.limits_table import LimitsTable
+    from ml_connector.limits import Limiter
+
+    table = LimitsTable(clients.dynamodb(), os.environ["LIMITS_TABLE"])
+    return Limiter(table, utc_now, _uncounted, int(os.environ.get("LIMITS_PERCENT", "100")))
+
+
+def _uncounted(error: Unreachable) -> None:
+    from aws_lambda_powertools import Logger, Metrics
+    from aws_lambda_powertools.metrics import MetricUnit
+
+    Logger().warning("calls are not counted: the limits table cannot be reached", extra={"reason": str(error)})
+    Metrics().add_metric("LimitsUnreachable", MetricUnit.Count, 1)
+
+
+@cache
 def courier() -> Courier:
     from ml_connector import regions
     from ml_connector.aws.audit_table import AuditTable
@@ -92,18 +114,25 @@ def courier() -> Courier:
     from ml_connector.destinations import Registry, Toolbox
     from ml_connector.vendors.zoho import ZohoBooks
 
+    retention = timedelta(days=int(os.environ["AUDIT_RETENTION_DAYS"]))
+    audit = AuditTable(clients.dynamodb(), os.environ["AUDIT_TABLE"], retention)
     return Courier(
         connections=connections(),
-        destinations=Registry(Toolbox(http, tokens(), secrets(), utc_now)),
-        deliveries=DeliveriesTable(clients.dynamodb(), os.environ["DELIVERY_TABLE"]),
-        audit=AuditTable(
-            clients.dynamodb(), os.environ["AUDIT_TABLE"], timedelta(days=int(os.environ["AUDIT_RETENTION_DAYS"]))
-        ),
+        destinations=Registry(Toolbox(http, tokens(), secrets(), utc_now, limiter())),
+        deliveries=DeliveriesTable(clients.dynamodb(), os.environ["DELIVERY_TABLE"], audit),
         parked=ParkedDeliveries(clients.sqs(), os.environ["PARKED_QUEUE_URL"]),
-        books=ZohoBooks(http(regions.HOSTS), tokens()),
+        books=ZohoBooks(http(regions.HOSTS), tokens(), limiter()),
         clock=utc_now,
         lease=LEASE,
+        owner=os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME") or uuid4().hex,
     )
+
+
+@cache
+def lanes(faulted: Callable[[Exception], None] = lambda error: None) -> Lanes:
+    from ml_connector.lanes import Lanes
+
+    return Lanes(courier(), queue(), utc_now, faulted)
 
 
 @cache
@@ -115,7 +144,7 @@ def reconcile() -> Reconcile:
     from ml_connector.vendors.zoho import ZohoBooks
 
     return Reconcile(
-        books=ZohoBooks(http(regions.HOSTS), tokens()),
+        books=ZohoBooks(http(regions.HOSTS), tokens(), limiter(), optional=True),
         cursors=Cursors(connections()),
         deliveries=DeliveriesTable(clients.dynamodb(), os.environ["DELIVERY_TABLE"]),
         queue=queue(),

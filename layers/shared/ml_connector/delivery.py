@@ -1,6 +1,8 @@
 """One delivery from the queue to its destination: claim, plan, send, remember, audit (design 3 and 4).
 
-    read the row ── already there, or older ──► skipped
+    read the row ── somebody's claim holds ───► the message comes back later
+         │
+         ├───────────── already there, or older ──► skipped
          │
     settle an unanswered create, if there is one (by looking, never by guessing)
          │
@@ -9,26 +11,28 @@
     send ── RetryLater ──► waiting: the message comes back later
          ├─ Unknown ─────► unknown: settled at the next attempt
          ├─ Undeliverable ► parked with its reason, acknowledged
-         └─ receipt ─────► audit entry, then the row is done
+         └─ receipt ─────► done
 
-The audit entry is written before the row is done: a crash in between is repaired by the next attempt, which settles
-and writes it again, rather than leaving an effect without its entry.
+An attempt ends in one transaction: the row in its new state (states.py) and its audit entry, both or neither. A crash
+before it leaves a claim whose lease ends; the next attempt settles what the crashed one may have done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
-from ml_connector import retry
+from ml_connector import audit, retry
 from ml_connector.connections import Connection
-from ml_connector.errors import Gone, NeedsAttention, RetryLater, Undeliverable, Unknown
+from ml_connector.errors import Gone, NeedsAttention, RetryLater, Throttled, Undeliverable, Unknown
 from ml_connector.events import Delivery, Event, Version
 from ml_connector.modules import MODULES
+from ml_connector.parked import Why, wrap
 from ml_connector.ports import (
     AuditEntry,
-    AuditTrail,
     Books,
     CannotTell,
     Clock,
@@ -43,6 +47,7 @@ from ml_connector.ports import (
     Request,
 )
 from ml_connector.records import BadRecord, Record, read
+from ml_connector.states import move
 
 ATTENTION = 300.0
 """Seconds between attempts, at least, while a person must connect again."""
@@ -66,12 +71,12 @@ class Courier:
     connections: Connections
     destinations: Destinations
     deliveries: Deliveries
-    audit: AuditTrail
     parked: ParkedQueue
     books: Books
     clock: Clock
     lease: timedelta
-    jitter: Callable[[int, float | None], int] = retry.wait
+    owner: str
+    jitter: Callable[[int, float | None, retry.Policy], int] = retry.wait
 
     def carry(self, delivery: Delivery, receives: int = 1, first_received: datetime | None = None) -> Result:
         """Raises RetryLater, with `after` set to the seconds to wait, when the message must come back.
@@ -83,7 +88,7 @@ class Courier:
 
     def reject(self, body: str, key: str, reason: str) -> None:
         """Parks a queue message that could not even be read."""
-        self.parked.park(body, group="unreadable", key=key, reason=reason)
+        self.parked.park(wrap(body, Why(reason, at=_stamp(self.clock()))), key=key, reason=reason)
 
 
 class _Trip:
@@ -99,6 +104,7 @@ class _Trip:
         self.first_received = first_received
         self.now = now
         self.memory = Memory()
+        self.policy = retry.Policy()
         self.begun = False
         self.claimed = False
         self.request: Request | None = None
@@ -106,6 +112,8 @@ class _Trip:
 
     def run(self) -> Result:
         try:
+            self.memory = self.of.deliveries.read(self.event.record_key, self.delivery.destination)
+            self._take_over()
             return self._to_its_end()
         except Conflict:
             raise RetryLater("another worker has this delivery", self.of.lease.total_seconds()) from None
@@ -121,40 +129,50 @@ class _Trip:
         except RetryLater as error:
             return self._later(error)
 
+    def _take_over(self) -> None:
+        """Waits for a claim that holds, before anything else; makes a crashed worker's last move and entry for it."""
+        if self.memory.state != "sending":
+            return
+        if (left := _seconds(self.memory.lease_until, self.now)) > 0:
+            raise RetryLater("another worker has this delivery", math.ceil(left))
+        name, reason = "lose" if self.memory.request else "wait", f"its worker {self.memory.owner} crashed"
+        self._close(name, "unknown", reason=reason, version=self.memory.pending)
+
     def _run(self) -> Result:
         connection = self.of.connections.connection(self.event.connection)
         if connection is None:
             raise Undeliverable(f"connection {self.event.connection!r} is not configured; apply it, then retry")
+        self.policy = retry.Policy.of(connection.retry)
         destination = self.of.destinations.destination(connection, self.delivery.destination)
-        self.memory = self.of.deliveries.read(self.event.record_key, self.delivery.destination)
         if skipped := self._skip():
             return skipped
-        self._respect_lease()
         self.begun = True
-        self.event, self.record = self._whole(connection)
         if receipt := self._settle(destination, connection):
             return Result("delivered", "found by looking", receipt)
-        # What was fetched may be there already, and what was found may be newer than this event.
+        # What was found may be newer than this event, and what is fetched may be there already.
+        if skipped := self._skip():
+            return skipped
+        self.event, self.record = self._whole(connection)
         return self._skip() or self._send(destination)
 
     def _skip(self) -> Result | None:
         reason = superseded(self.event.version, self.memory.version)
         if not reason:
             return None
-        self._note("skipped", reason=reason)
+        self._close("skip", "skipped", reason=reason)
         return Result("skipped", reason)
-
-    def _respect_lease(self) -> None:
-        if self.memory.state == "sending" and (left := _seconds(self.memory.lease_until, self.now)) > 0:
-            raise RetryLater("another worker has this delivery", left)
 
     def _whole(self, connection: Connection) -> tuple[Event, Record]:
         """The event with its record; a thin event's record is fetched, in the state it has by now."""
         if self.event.module not in MODULES:
             raise Undeliverable(f"this release does not know the module {self.event.module!r}")
         payload = self.event.payload
-        fetched = payload is None
-        if payload is None:
+        # Two changes within one second, or a payload without a time, cannot be put in order, and an update without an
+        # answer may have put a newer version there: Zoho has the newest.
+        others = {self.memory.version, self.memory.pending} - {None, self.event.version}
+        undecided = any(other and not other.older_than(self.event.version) for other in others)
+        fetched = payload is None or undecided
+        if payload is None or undecided:
             payload = self.of.books.fetch(connection, self.event.module, self.event.record_id)
         try:
             record = read(self.event.module, payload)
@@ -166,31 +184,38 @@ class _Trip:
     def _settle(self, destination: Destination, connection: Connection) -> Receipt | None:
         """Finds out about an earlier create. A receipt is returned only if it was for this very version."""
         request, pending = self.memory.request, self.memory.pending
-        if request is None or pending is None or self.memory.state not in ("sending", "unknown"):
+        if request is None or pending is None or self.memory.state != "unknown":
             return None
         try:
             receipt = destination.settle(request, self.memory)
         except CannotTell:
-            # A person who sends a parked delivery again has looked and decided.
-            if connection.retry["unknown"] == "park" and self.event.origin != "replay":
+            # A person who was asked about this create, and sends a parked delivery again, has looked and decided.
+            decided = self.event.origin == "replay" and self.memory.looked_at
+            if connection.retry["unknown"] == "park" and not decided:
+                self.memory = replace(self.memory, looked_at=self.memory.looked_at or _stamp(self.now))
                 raise Undeliverable(
                     f"{request.about}: an earlier call got no answer and {self.delivery.destination} cannot be asked "
                     "whether it took effect. Look there: if it is missing, send the parked delivery again."
                 ) from None
-            self._note("unknown", reason="repeated without proof: possible duplicate")
-            receipt = None
-        else:
-            if receipt is None and (left := self._until_second_look()) > 0:
-                self.memory = self._write(looked_at=self.memory.looked_at or _stamp(self.now))
-                raise Unknown("not found yet; looking once more", left)
-        if receipt is None:
-            self.memory = replace(
-                self.memory, state="waiting", request=None, looked_at="", generation=self.memory.generation + 1
-            )
+            # It may be there all the same, and an older version must not come after it.
+            perhaps = {**self._anew(), "pending": pending}
+            self._close("absent", "unknown", reason="repeated without proof: possible duplicate", changes=perhaps)
             return None
-        self._note("delivered", receipt=receipt, reason="found by looking", version=pending)
-        self.memory = self._done(receipt, pending)
-        return receipt if pending == self.event.version else None
+        if receipt is None:
+            if (left := self._until_second_look()) > 0:
+                self.memory = replace(self.memory, looked_at=self.memory.looked_at or _stamp(self.now))
+                raise Unknown("not found yet; looking once more", left)
+            self.memory = move(self.memory, "absent", **self._anew())
+            return None
+        # A repeated answer may tell of an even earlier attempt: its item is ours, and this version follows (monday 6).
+        sure = not receipt.replayed or pending != self.event.version
+        applied = _applied(receipt, pending if sure else self.memory.version, request)
+        self._close("found", "delivered", receipt=receipt, reason="found by looking", version=pending, changes=applied)
+        return receipt if sure and pending == self.event.version else None
+
+    def _anew(self) -> dict[str, object]:
+        """What the row is to say when a create certainly did not happen: the next one is another request."""
+        return {"request": None, "pending": None, "looked_at": "", "generation": self.memory.generation + 1}
 
     def _until_second_look(self) -> float:
         """Seconds to wait before a second look counts; 0 or less if this was it."""
@@ -208,22 +233,24 @@ class _Trip:
             self.memory = replace(self.memory, external_id=receipt.external_id, thread_id=receipt.thread_id)
             receipt = self._attempt(destination)
         outcome = "accepted" if receipt.outcome == "accepted" else "delivered"
-        self._note(outcome, receipt=receipt)
-        self.memory = self._done(receipt, self.event.version)
+        self._close("succeed", outcome, receipt=receipt, changes=_applied(receipt, self.event.version, self.request))
         return Result(outcome, receipt=receipt)
 
     def _attempt(self, destination: Destination) -> Receipt:
         """Plans, claims and sends. The exact request of a create is stored before it is sent."""
         assert self.record is not None  # noqa: S101 - for the type checker
         self.request = destination.plan(self.event, self.record, self.memory)
-        self.memory = self._write(
-            state="sending",
+        claim = move(
+            self.memory,
+            "claim",
             pending=self.event.version,
             request=self.request if self.request.operation == "create" else None,
             attempts=self.memory.attempts + (not self.claimed),
-            first_attempt_at=self.memory.first_attempt_at or _stamp(self.now),
+            first_attempt_at=_stamp(self.now),
             lease_until=_stamp(self.now + self.of.lease),
+            owner=self.of.owner,
         )
+        self.memory = self.of.deliveries.write(self.event.record_key, self.delivery.destination, claim)
         self.claimed = True
         return destination.send(self.request)
 
@@ -231,91 +258,119 @@ class _Trip:
 
     def _later(self, error: RetryLater, *, refused: bool = False) -> Result:
         unknown = isinstance(error, Unknown)
-        if self.claimed and unknown:
-            self.memory = self._write(state="unknown", lease_until="")
+        # Only a create can leave something behind; an update that may have happened is simply made again.
+        open_question = unknown and self.request is not None and self.request.operation == "create"
+        if retry.given_up(self.first_received, self.now, self.policy):
+            hours = int(self.policy.horizon.total_seconds() // 3600)
+            # What is unknown stays so: whoever sends it again has it settled first.
+            how = "lose" if open_question else "refuse"
+            return self._park(Undeliverable(f"gave up after {hours} hours: {error.reason}", error.status), how)
+        if isinstance(error, Throttled):
+            # No call was made, so there is no attempt to tell of.
+            if self.claimed:
+                back = move(
+                    self.memory, "wait", request=None, attempts=self.memory.attempts - 1, lease_until="", owner=""
+                )
+                self.memory = self.of.deliveries.write(self.event.record_key, self.delivery.destination, back)
+            raise Throttled(error.reason, self.of.jitter(1, error.after, self.policy)) from error
+        outcome = "unknown" if unknown else "retry"
+        if self.claimed and open_question:
+            self._close("lose", outcome, reason=error.reason, status=error.status)
         elif self.claimed:
-            # A refusal may be kept under its key and repeated: the next create gets another one.
-            generation = self.memory.generation + refused
-            self.memory = self._write(state="waiting", request=None, lease_until="", generation=generation)
-        if retry.given_up(self.first_received, self.now):
-            hours = int(retry.HORIZON.total_seconds() // 3600)
-            return self._park(Undeliverable(f"gave up after {hours} hours: {error.reason}", error.status))
-        if self.begun:
-            self._note("unknown" if unknown else "retry", reason=error.reason, status=error.status)
+            # A refusal may be kept under its key and repeated: the next create gets another one. An update without an
+            # answer stays pending: its version may be there.
+            pending = self.memory.pending if unknown else None
+            again: Mapping[str, object] = self._anew() if refused else {"request": None, "pending": pending}
+            self._close("wait", outcome, reason=error.reason, status=error.status, changes=again)
+        elif self.begun:
+            self._close("fail", outcome, reason=error.reason, status=error.status)
         attempts = max(self.memory.attempts, self.receives)
-        raise RetryLater(error.reason, self.of.jitter(attempts, error.after), error.status) from error
+        raise RetryLater(error.reason, self.of.jitter(attempts, error.after, self.policy), error.status) from error
 
-    def _park(self, error: Undeliverable) -> Result:
+    def _park(self, error: Undeliverable, how: str = "refuse") -> Result:
         # Parked twice by a crash in between is once; a delivery that a person sends again is another message.
         key = f"{self.delivery.id}#{_stamp(self.first_received)}"
-        self.of.parked.park(self.delivery.to_json(), group=self.delivery.group, key=key, reason=error.reason)
-        if self.claimed and self.memory.state != "unknown":
+        attempts = max(self.memory.attempts, self.receives)
+        why = Why(error.reason, _stamp(self.now), attempts, _stamp(self.first_received), error.status or 0)
+        self.of.parked.park(wrap(self.delivery.to_json(), why), key=key, reason=error.reason)
+        if not self.claimed:
+            self._close("park", "parked", reason=error.reason, status=error.status)
+        elif how == "lose":
+            self._close("lose", "parked", reason=error.reason, status=error.status)
+        else:
             # A refused create did not happen: the next one is another request and gets another key.
-            generation = self.memory.generation + 1
-            self.memory = self._write(state="parked", request=None, lease_until="", generation=generation)
-        self._note("parked", reason=error.reason, status=error.status)
+            self._close("refuse", "parked", reason=error.reason, status=error.status, changes=self._anew())
         return Result("parked", error.reason)
 
-    def _done(self, receipt: Receipt, version: Version) -> Memory:
-        return self._write(
-            state="done",
-            version=version,
-            pending=None,
-            external_id=receipt.external_id or self.memory.external_id,
-            thread_id=receipt.thread_id or self.memory.thread_id,
-            link=receipt.link or self.memory.link,
-            request=None,
-            attempts=0,
-            first_attempt_at="",
-            looked_at="",
-            lease_until="",
-        )
-
-    def _write(self, **changes: object) -> Memory:
-        changed = replace(self.memory, **changes)  # type: ignore[arg-type]
-        return self.of.deliveries.write(self.event.record_key, self.delivery.destination, changed)
-
-    def _note(
+    def _close(
         self,
+        name: str,
         outcome: str,
         *,
         receipt: Receipt | None = None,
         reason: str = "",
         status: int | None = None,
         version: Version | None = None,
+        changes: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
+        """Ends an attempt: the row moves, and the entry that tells of it is written with it."""
         at = self.of.clock()
         request = self.request or self.memory.request
-        self.of.audit.append(
-            AuditEntry(
-                at=_stamp(at),
-                connection=self.event.connection,
-                module=self.event.module,
-                record_id=self.event.record_id,
-                number=self._number(),
-                event=self.event.name,
-                version=str(version or self.event.version),
-                origin=self.event.origin,
-                destination=self.delivery.destination,
-                outcome=outcome,
-                attempt=self.memory.attempts,
-                correlation_id=self.event.correlation_id,
-                operation=request.operation if request else "",
-                external_id=(receipt.external_id if receipt else "") or self.memory.external_id,
-                link=(receipt.link if receipt else "") or self.memory.link,
-                status=(receipt.status if receipt else status) or 0,
-                request_id=receipt.request_id if receipt else "",
-                duration_ms=round((at - self.now).total_seconds() * 1000),
-                reason=reason,
-                delivery=self.delivery.id,
-            )
+        after = move(self.memory, name, **{"lease_until": "", "owner": "", **changes})
+        entry = audit.seal(
+            audit.fit(
+                AuditEntry(
+                    at=_stamp(at),
+                    connection=self.event.connection,
+                    module=self.event.module,
+                    record_id=self.event.record_id,
+                    number=self._number(),
+                    event=self.event.name,
+                    version=str(version or self.event.version),
+                    origin=self.event.origin,
+                    destination=self.delivery.destination,
+                    outcome=outcome,
+                    attempt=self.memory.attempts,
+                    correlation_id=self.event.correlation_id,
+                    operation=request.operation if request else "",
+                    external_id=(receipt.external_id if receipt else "") or self.memory.external_id,
+                    link=(receipt.link if receipt else "") or self.memory.link,
+                    status=(receipt.status if receipt else status) or 0,
+                    request_id=receipt.request_id if receipt else "",
+                    duration_ms=round((at - self.now).total_seconds() * 1000),
+                    reason=reason,
+                    delivery=self.delivery.id,
+                )
+            ),
+            self.memory.chain,
         )
+        after = replace(after, chain=entry.hash)
+        self.memory = self.of.deliveries.write(self.event.record_key, self.delivery.destination, after, entry)
 
     def _number(self) -> str:
         """The document's number, also of a delivery that ends before its record is read."""
         shape = MODULES.get(self.event.module)
         number = (self.event.payload or {}).get(shape.number_field) if shape else ""
         return str(number) if isinstance(number, str | int) else ""
+
+
+def _applied(receipt: Receipt, version: Version | None, request: Request | None) -> dict[str, object]:
+    """What the row is to say when a version is there."""
+    known = {
+        name: value
+        for name in ("external_id", "thread_id", "link")
+        if (value := getattr(receipt, name))  # an answer to an update repeats none of them
+    }
+    return {
+        "version": version,
+        "pending": None,
+        "request": None,
+        "attempts": 0,
+        "first_attempt_at": "",
+        "looked_at": "",
+        "target": request.target if request else "",
+        **known,
+    }
 
 
 def superseded(version: Version, applied: Version | None) -> str:

@@ -4,6 +4,7 @@
     ├── InboundRejected(status)   answer one plain 4xx; the log says why, the caller learns nothing
     ├── NotQueued                 answer 503; the caller repeats it
     ├── RetryLater(after)         the message comes back after that many seconds or a longer back-off
+    │   ├── Throttled             our own count of the vendor's limits says no: the call was not made
     │   └── Unknown               it may have happened: settled by looking, at the next attempt
     ├── Undeliverable(reason)     park it with its reason, acknowledge, alarm
     │   ├── NeedsAttention        the vendor refuses our credentials: a person must connect again
@@ -41,6 +42,10 @@ class RetryLater(ConnectorError):
         self.reason = reason
         self.after = after
         self.status = status
+
+
+class Throttled(RetryLater):
+    """Our own count says that the vendor would refuse the call; it was not made. `after`: until there is room."""
 
 
 class Unknown(RetryLater):

@@ -11,6 +11,8 @@ from typing import Any
 from ml_connector.errors import Undeliverable
 
 SCHEMA = 1
+LANES = 4
+"""Message groups per connection and destination, and so the most deliveries under way there at a time."""
 Payload = Mapping[str, Any]
 
 _TEXTS = (
@@ -71,6 +73,10 @@ class Delivery:
 
     event: Event
     destination: str
+    not_before: str = ""
+    """UTC time before which it is not tried; set when it has left its lane (lanes.py)."""
+    since: str = ""
+    """UTC time of the first attempt of a delivery that has left its lane."""
 
     @property
     def key(self) -> str:
@@ -83,8 +89,14 @@ class Delivery:
         return _digest(self.key)
 
     @property
-    def group(self) -> str:
-        """What must stay in order: the record at its destination."""
+    def lane(self) -> str:
+        """The message group it is queued in: one of LANES per connection and destination. A record keeps its lane."""
+        lane = int(_digest(self.event.record_key)[:8], 16) % LANES
+        return _digest(f"{self.event.connection}#{self.destination}#lane{lane}")
+
+    @property
+    def own_group(self) -> str:
+        """The message group that it waits in when it could not be delivered at once: the record at its destination."""
         return _digest(f"{self.event.record_key}#{self.destination}")
 
     def thin(self) -> Delivery:
@@ -106,6 +118,7 @@ class Delivery:
                 "received_at": event.received_at,
                 "correlation_id": event.correlation_id,
                 "payload": event.payload,
+                **({"not_before": self.not_before, "since": self.since} if self.not_before else {}),
             },
             separators=(",", ":"),
         )
@@ -136,7 +149,10 @@ class Delivery:
             correlation_id=data["correlation_id"],
             payload=data.get("payload"),
         )
-        return cls(event, data["destination"])
+        waiting = [data.get(name, "") for name in ("not_before", "since")]
+        if not all(isinstance(each, str) for each in waiting):
+            raise Undeliverable("the queue message lacks a readable not_before or since")
+        return cls(event, data["destination"], *waiting)
 
 
 def _digest(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ml_connector.connections import token_hash
-from ml_connector.errors import InboundRejected
+from ml_connector.errors import InboundRejected, NotQueued
 from ml_connector.events import Delivery, Event
 from ml_connector.ports import Clock, Connections, Queue, WebhookSecrets
 from ml_connector.records import Record
@@ -45,7 +45,11 @@ class Intake:
         if endpoint is None or endpoint.source != call.source or call.source != "zoho":
             raise InboundRejected(404, "endpoint_unknown")
         again: Callable[[], tuple[str, ...]] = lambda: tuple(self.secrets.secrets(endpoint, fresh=True))  # noqa: E731
-        zoho_books.verify(call, self.secrets.secrets(endpoint), again)
+        live = self.secrets.secrets(endpoint) or again()
+        if not live:
+            # The endpoint exists, so its secret does: it is we who cannot read it.
+            raise NotQueued(f"the signing secret of {endpoint.id} cannot be read")
+        zoho_books.verify(call, live, again)
         connection = self.connections.connection(endpoint.connection)
         if connection is None:
             raise InboundRejected(404, "connection_removed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -33,6 +33,8 @@ class Request:
     url: str
     body: Mapping[str, Any]
     idempotency_key: str = ""
+    target: str = ""
+    """The channel or board that it goes to."""
     about: str = ""
     """What people call it, e.g. `Invoice INV-000412`."""
 
@@ -65,6 +67,8 @@ class Memory:
     pending: Version | None = None
     external_id: str = ""
     thread_id: str = ""
+    target: str = ""
+    """The channel or board that holds it: a destination may be given another one."""
     link: str = ""
     generation: int = 0
     request: Request | None = None
@@ -74,6 +78,12 @@ class Memory:
     looked_at: str = ""
     """When an unanswered create was looked for and not found; a second look follows, because indexes lag."""
     lease_until: str = ""
+    owner: str = ""
+    """Who holds the lease: a name that the logs know."""
+    chain: str = ""
+    """Hash of the newest audit entry."""
+    number: str = ""
+    """The document's number, as people know it."""
     rev: int = 0
 
 
@@ -128,7 +138,9 @@ class Queue(Protocol):
 
 
 class ParkedQueue(Protocol):
-    def park(self, body: str, *, group: str, key: str, reason: str) -> None: ...
+    def park(self, body: str, *, key: str, reason: str) -> None:
+        """Keeps `body` (parked.py); the same `key` and reason within five minutes once."""
+        ...
 
 
 class Conflict(Exception):
@@ -140,8 +152,8 @@ class Deliveries(Protocol):
 
     def read(self, record_key: str, destination: str) -> Memory: ...
 
-    def write(self, record_key: str, destination: str, memory: Memory) -> Memory:
-        """Stores `memory` over its own `rev`; gives it back with the next one."""
+    def write(self, record_key: str, destination: str, memory: Memory, entry: AuditEntry | None = None) -> Memory:
+        """Stores `memory` over its own `rev`, and `entry` with it: both or neither. Gives it back with a new `rev`."""
         ...
 
     def of_record(self, record_key: str) -> Mapping[str, Memory]: ...
@@ -149,7 +161,7 @@ class Deliveries(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One line of the trail. `outcome`: delivered, accepted, skipped, retry, unknown, parked."""
+    """One line of the trail. `outcome`: delivered, accepted, skipped, retry, unknown, parked, dropped."""
 
     at: str
     connection: str
@@ -171,11 +183,9 @@ class AuditEntry:
     duration_ms: int = 0
     reason: str = ""
     delivery: str = ""
-    extra: Mapping[str, str] = field(default_factory=dict)
-
-
-class AuditTrail(Protocol):
-    def append(self, entry: AuditEntry) -> None: ...
+    previous: str = ""
+    """Hash of the entry before this one, of the same record and destination."""
+    hash: str = ""
 
 
 # --- vendors ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from ml_connector.errors import NeedsAttention, RetryLater, Undeliverable
+from ml_connector.errors import NeedsAttention, RetryLater, Undeliverable, Unknown
 from ml_connector.ports import Clock, Issued
 
 EARLY = timedelta(minutes=5)
@@ -109,7 +109,10 @@ class Tokens:
         with self.leases.held(f"{connection}#{purpose}", LEASE_SECONDS) as mine:
             credentials = self.secrets.get(connection, purpose, max_age=0.0)
             if not credentials:
-                raise NeedsAttention(f"connection {connection} has no {purpose} credentials yet")
+                raise NeedsAttention(
+                    f"connection {connection} has no {purpose} credentials yet; set them with "
+                    f"`mlc credentials set {connection} {purpose}`"
+                )
             # Somebody may have refreshed it between our look and our turn.
             spare = EARLY if scheduled else UNUSED
             if token := self._usable(credentials, kind, rejected, spare):
@@ -126,12 +129,19 @@ class Tokens:
                 retry_at = _stamp(self.clock() + timedelta(hours=1))
                 self.agenda.set(Due(connection, kind, retry_at, "needs_attention", error.reason))
                 raise
+            except Unknown as error:
+                # A token that may have been issued is no harm; and what waits for it has not been sent.
+                raise RetryLater(error.reason, error.after, error.status) from error
             except RetryLater as error:
                 if error.after:
                     # Zoho blocks for ten minutes who asks too often; asking on would not shorten it (zoho-books 4.6).
                     retry_at = _stamp(self.clock() + timedelta(seconds=error.after))
                     self.agenda.set(Due(connection, kind, retry_at, "ok", error.reason))
                 raise
+            latest = self.secrets.get(connection, purpose, max_age=0.0)
+            if latest != credentials:
+                # A person has put in others meanwhile: these must not be written over.
+                raise RetryLater(f"the {purpose} credentials of {connection} have just changed", 3)
             expires = self.clock() + timedelta(seconds=issued.lifetime)
             new = {"access_token": issued.access_token, "expires_at": _stamp(expires)}
             tokens = {**credentials.get("tokens", {}), kind: new}

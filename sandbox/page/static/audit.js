@@ -21,7 +21,7 @@ export function showAudit(data) {
 
 /** Goes to the story behind a Teams message or a monday item. */
 export function openStory(externalId) {
-  const entry = entries.find((one) => one.external_id === externalId);
+  const entry = entries.find((one) => one.external_id && one.external_id === externalId);
   if (entry) location.hash = address(record(entry));
 }
 
@@ -52,22 +52,36 @@ function draw() {
   const one = wanted();
   byId("trail").hidden = Boolean(one);
   byId("story").hidden = !one;
-  const shown = entries.length;
+  const shown = entries.filter((entry) => entry.outcome !== "refused").length;
   byId("audit-count").textContent = shown ? `${more ? `the newest ${shown}` : shown} ${shown === 1 ? "entry" : "entries"}` : "";
   if (one) drawStory(one);
   drawTrail();
 }
 
-const identity = (entry) => `${entry.at}/${entry.delivery}/${entry.outcome}/${entry.attempt}`;
+// Two refused calls may have come in one millisecond: their places from the beginning tell them apart.
+const identity = (entry, place) => `${entry.at}/${entry.delivery ?? entries.length - place}/${entry.outcome}/${entry.attempt}`;
 
 function drawTrail() {
-  const items = entries.length ? entries : [{ at: "none" }];
-  sync(byId("trail"), items, (one) => (one.at === "none" ? "none" : identity(one)), (one) => (one.at === "none" ? empty() : line(one)));
+  const items = entries.length ? entries.map((entry, place) => ({ key: identity(entry, place), entry })) : [{ key: "none" }];
+  sync(byId("trail"), items, (one) => one.key, ({ entry }) => (entry ? draws(entry) : empty()));
 }
 
 function empty() {
   return el("div", { class: "empty" }, el("strong", {}, "Nothing has happened yet."),
     el("p", {}, "Every attempt at every delivery is written down here."));
+}
+
+const draws = (entry) => (entry.outcome === "refused" ? turnedAway(entry) : line(entry));
+
+/** A call that ingest refused: there is no record, so there is no story. */
+function turnedAway(entry) {
+  const why = entry.detail && entry.detail !== entry.reason ? `${entry.reason}: ${entry.detail}` : entry.reason;
+  return el("div", { class: "entry refused" },
+    el("time", { datetime: entry.at, title: moment(entry.at) }, seconds(entry.at)),
+    mark("refused"),
+    el("span", { class: "what" }, "A call was refused at the door"),
+    el("span", { class: "aside" }, "no entry in the trail: it changed nothing"),
+    el("span", { class: "why" }, why));
 }
 
 const mark = (outcome) => el("span", { class: `outcome ${outcome}` }, outcome);
@@ -85,7 +99,7 @@ function drawStory(one) {
   const steps = entries.filter((entry) => same(entry, one)).reverse();
   const last = steps.at(-1);
   const head = { key: "head", title: last ? title({ ...last, number: steps.findLast((step) => step.number)?.number }) : "", ...one };
-  const parts = [head, ...steps.map((entry, place) => ({ key: identity(entry), entry, since: place ? steps[0].at : "" }))];
+  const parts = [head, ...steps.map((entry, place) => ({ key: identity(entry, place), entry, since: place ? steps[0].at : "" }))];
   sync(byId("story"), parts, (part) => part.key, (part) => (part.entry ? step(part.entry, part.since) : heading(part)));
 }
 

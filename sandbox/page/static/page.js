@@ -6,11 +6,12 @@ import { byId, el, sync } from "./dom.js";
 import { showChannels } from "./teams.js";
 
 const COUNTS = [
-  ["sent", "Sent", "webhooks from Zoho Books"],
+  ["accepted", "Accepted", "webhooks from Zoho Books that the queue has taken"],
   ["delivered", "Delivered", "messages and items made or updated"],
+  ["waiting", "Waiting", "deliveries in the queue, under way or put off"],
   ["parked", "Parked", "kept for a person, with the reason"],
-  ["duplicates", "Duplicates skipped", "sent again, without a second effect"],
-  ["refused", "Refused", "forged or broken calls turned away"],
+  ["skipped", "Skipped", "repeated or late: already there, or something newer is"],
+  ["refused", "Refused", "forged or broken calls, turned away at the door"],
 ];
 
 function showSummary(summary) {

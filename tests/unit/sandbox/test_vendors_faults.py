@@ -125,7 +125,8 @@ def test_reset_goes_back_to_the_first_world(desk: Desk) -> None:
     assert desk.control("GET", f"zoho/{w.ZOHO_ORGANIZATION}/records").json()["records"] == {}
     board = desk.control("GET", f"monday/boards/{w.MONDAY_BOARD}").json()
     assert board["items"] == []
-    assert len(board["columns"][3]["settings"]["labels"]) == len(w.STATUS_LABELS)
+    status = next(column for column in board["columns"] if column["id"] == "zb_status")
+    assert len(status["settings"]["labels"]) == len(w.STATUS_LABELS)
     desk.control("POST", "reset", {"empty": True})
     assert desk.control("GET", "teams/channels").json() == {"channels": []}
     desk.control("POST", "seed", w.seed())

@@ -43,7 +43,7 @@ class Trail:
         yield from self.entries
 
     def summary(self) -> Mapping[str, int]:
-        return {"sent": 0, "delivered": 0, "parked": 0, "duplicates": 0}
+        return {"accepted": 0, "delivered": 0, "waiting": 0, "parked": 0, "skipped": 0, "refused": 0}
 
 
 class Broken(Trail):
@@ -89,8 +89,24 @@ def test_trail_has_an_end() -> None:
 def test_summary_has_the_counts(page: Starlette) -> None:
     """The header's figures come from the source as they are."""
     assert get(page, "/api/summary").json() == {
-        "sent": 11, "delivered": 17, "parked": 1, "duplicates": 2, "refused": 1,
+        "accepted": 11, "delivered": 17, "waiting": 0, "parked": 1, "skipped": 2, "refused": 1,
     }  # fmt: skip
+
+
+def test_refused_calls_stand_among_the_entries() -> None:
+    """A call that was turned away has its place in time, though its log writes times in another form."""
+    times = ["2026-11-22T07:52:14.600000Z", "2026-11-22T09:52:14.502000+02:00", "2026-11-22T07:52:14.400000Z"]
+    entries = [{"at": at, "outcome": "refused" if "+" in at else "delivered"} for at in times]
+    page = create_page(Trail([entries[1], entries[2], entries[0]]))
+    assert [entry["at"] for entry in get(page, "/api/audit").json()["entries"]] == times
+
+
+def test_money_stands_where_people_look() -> None:
+    """The board's first columns are what people need; ids for machines come last."""
+    board = MadeUp(empty=True).board() or {}
+    columns = [column["id"] for column in board["columns"]]
+    assert columns[:6] == ["zb_number", "zb_party", "zb_status", "zb_total", "zb_balance", "zb_currency"]
+    assert columns[-1] == "zb_doc_id"
 
 
 @pytest.mark.parametrize("path", APIS)

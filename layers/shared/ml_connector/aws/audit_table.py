@@ -13,19 +13,15 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ml_connector.audit import SETTLED
 from ml_connector.aws import items
 from ml_connector.ports import AuditEntry
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_SETTLED = ("delivered", "accepted", "skipped")
 _IN_KEYS = ("connection", "module", "record_id", "delivery", "attempt")
-_FIELDS = tuple(field.name for field in fields(AuditEntry) if field.name not in ("extra", *_IN_KEYS))
-MAX_ITEM = 1000
-"""Bytes: an item of more than 1 kB costs two writes. The reason gives way."""
-MAX_TEXT = 60
-"""Bytes of the other texts that come from outside."""
+_FIELDS = tuple(field.name for field in fields(AuditEntry) if field.name not in _IN_KEYS)
 
 
 class AuditTable:
@@ -36,24 +32,32 @@ class AuditTable:
         self._table = table
         self._retention = retention
 
-    def append(self, entry: AuditEntry) -> None:
+    def put(self, entry: AuditEntry) -> dict[str, Any]:
+        """The write of one entry, for a transaction with the row that it tells of. An entry is never written over."""
         item: dict[str, Any] = {name: getattr(entry, name) for name in _FIELDS}
-        item |= {name: _cut(item[name], MAX_TEXT) for name in ("number", "external_id", "request_id")}
         item["pk"] = f"{entry.connection}#{entry.module}#{entry.record_id}"
         item["sk"] = f"{entry.at}#{entry.delivery}#{entry.attempt}"
         item["time_pk"] = f"{entry.connection}#{entry.at[:10]}"
-        if entry.outcome not in _SETTLED:
+        if entry.outcome not in SETTLED:
             item["state_pk"] = f"{entry.connection}#{entry.outcome}"
-            item["link"] = ""  # the room is for the reason; the entry of the delivery itself has the link
         item["expires_at"] = int((datetime.fromisoformat(entry.at) + self._retention).timestamp())
-        item["reason"] = ""
-        room = MAX_ITEM - len("reason") - sum(len(name) + len(str(value).encode()) for name, value in item.items())
-        item["reason"] = _cut(entry.reason, max(0, room))
-        self._client.put_item(TableName=self._table, Item=items.dump(item))
+        return {
+            "TableName": self._table,
+            "Item": items.dump(item),
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+
+    def kept_since(self, now: datetime) -> str:
+        """The UTC day `YYYY-MM-DD` of and before which entries may have expired."""
+        return f"{now - self._retention:%Y-%m-%d}"
 
     def of_record(self, connection: str, module: str, record_id: str) -> Iterator[AuditEntry]:
         """Oldest first."""
         return self._query("pk", f"{connection}#{module}#{record_id}")
+
+    def of_connection(self, connection: str) -> set[str]:
+        """Keys of all its records. Reads the whole table."""
+        return items.keys(self._client, self._table, f"{connection}#")
 
     def of_day(self, connection: str, day: str) -> Iterator[AuditEntry]:
         """Of a UTC day `YYYY-MM-DD`, newest first."""
@@ -75,7 +79,8 @@ class AuditTable:
             ExpressionAttributeNames={"#key": key},
             ExpressionAttributeValues={":value": {"S": value}},
             ScanIndexForward=not newest_first,
-            **({"IndexName": index} if index else {}),  # type: ignore[arg-type]
+            # The trail itself is read as it is now: `mlc audit verify` compares it with the rows.
+            **({"IndexName": index} if index else {"ConsistentRead": True}),
         )
         for page in pages:
             for row in map(items.load, page["Items"]):
@@ -85,8 +90,3 @@ class AuditTable:
                     | {"number": "", "attempt": int(row["sk"].rpartition("#")[2])}
                     | {name: row[name] for name in _FIELDS if name in row}
                 )
-
-
-def _cut(text: str, size: int) -> str:
-    """At most `size` bytes of UTF-8, whole characters."""
-    return text.encode(errors="replace")[:size].decode(errors="ignore")

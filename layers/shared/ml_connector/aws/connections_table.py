@@ -60,8 +60,10 @@ class ConnectionsTable:
 
     # --- plain access ----------------------------------------------------------------------------------------
 
-    def get(self, pk: str, sk: str) -> dict[str, Any] | None:
-        answer = self._client.get_item(TableName=self._table, Key=items.dump({"pk": pk, "sk": sk}))
+    def get(self, pk: str, sk: str, *, consistent: bool = False) -> dict[str, Any] | None:
+        answer = self._client.get_item(
+            TableName=self._table, Key=items.dump({"pk": pk, "sk": sk}), ConsistentRead=consistent
+        )
         return items.load(answer["Item"]) if "Item" in answer else None
 
     def query(self, pk: str) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,10 @@ boto3's own serializer does this too, but costs an import of boto3 at every cold
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 
 def dump(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -16,6 +19,17 @@ def dump(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 def load(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _plain(value) for name, value in item.items()}
+
+
+def keys(client: DynamoDBClient, table: str, prefix: str) -> set[str]:
+    """All partition keys with a prefix. Reads the whole table."""
+    pages = client.get_paginator("scan").paginate(
+        TableName=table,
+        ProjectionExpression="pk",
+        FilterExpression="begins_with(pk, :prefix)",
+        ExpressionAttributeValues={":prefix": {"S": prefix}},
+    )
+    return {row["pk"]["S"] for page in pages for row in page["Items"]}
 
 
 def _typed(value: str | int | bytes) -> dict[str, str | bytes]:

@@ -1,9 +1,8 @@
-"""The two queues. A message group is a record at its destination: order within it, no waiting across it."""
+"""The two queues. What a message group is, and why, stands in ml_connector.lanes."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ml_connector.errors import NotQueued
 from ml_connector.events import Delivery
+from ml_connector.parked import shown
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 MAX_BATCH = 10
 MAX_BYTES = 1024 * 1024 - 4096
-"""SQS takes 1 MiB per message and per batch; the rest is left for its own bookkeeping."""
+"""SQS takes 1 MiB per message and per batch; the rest is left for its own bookkeeping, and a reason when parked."""
+MAX_SHOWN = 300
+"""Bytes of the reason beside a parked message."""
 
 
 class DeliveriesQueue:
@@ -44,6 +46,16 @@ class DeliveriesQueue:
         taken = {entry["Id"] for entry in answer.get("Successful", [])}
         return [entry for entry in batch if entry["Id"] not in taken]
 
+    def move(self, delivery: Delivery, key: str) -> None:
+        """Sends it again, into a group of its own. The same `key` within five minutes is the same message."""
+        body = delivery.to_json()
+        self._client.send_message(
+            QueueUrl=self._url,
+            MessageBody=body if len(body) <= MAX_BYTES else delivery.thin().to_json(),
+            MessageGroupId=delivery.own_group,
+            MessageDeduplicationId=key,
+        )
+
     def postpone(self, receipt_handle: str, seconds: int) -> None:
         self._client.change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
@@ -51,23 +63,23 @@ class DeliveriesQueue:
 
 
 class ParkedDeliveries:
-    """Keeps what a person must look at, with its reason."""
+    """Keeps what a person must look at (parked.py); its reason also beside it, for whoever looks into the console.
+
+    Each message has a group of its own: SQS shows at most ten of a group, and order is made when they are sent again.
+    """
 
     def __init__(self, client: SQSClient, url: str) -> None:
         self._client = client
         self._url = url
 
-    def park(self, body: str, *, group: str, key: str, reason: str) -> None:
-        # SQS refuses control characters, and vendors' texts may hold some.
-        shown = "".join(each if each.isprintable() else " " for each in reason[:1000])
-        if len(body.encode()) > MAX_BYTES:
-            body = json.dumps({"v": 0, "note": "too large to keep", "start": body[:100_000]})
+    def park(self, body: str, *, key: str, reason: str) -> None:
+        name = hashlib.sha256(f"{key}#{reason}".encode()).hexdigest()
         self._client.send_message(
             QueueUrl=self._url,
             MessageBody=body,
-            MessageGroupId=group,
-            MessageDeduplicationId=hashlib.sha256(f"{key}#{reason}".encode()).hexdigest(),
-            MessageAttributes={"reason": {"DataType": "String", "StringValue": shown or "unknown"}},
+            MessageGroupId=name,
+            MessageDeduplicationId=name,
+            MessageAttributes={"reason": {"DataType": "String", "StringValue": shown(reason, MAX_SHOWN)}},
         )
 
 
@@ -86,7 +98,7 @@ def _batches(deliveries: Sequence[Delivery]) -> Iterator[list[SendMessageBatchRe
             {
                 "Id": str(index),
                 "MessageBody": body,
-                "MessageGroupId": delivery.group,
+                "MessageGroupId": delivery.lane,
                 "MessageDeduplicationId": delivery.id,
             }
         )

@@ -31,7 +31,10 @@ class SecretStore:
         prefix: str,
         key: str,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        denied_is_missing: bool = True,
     ) -> None:
+        self._missing = ("ResourceNotFoundException", *(("AccessDeniedException",) if denied_is_missing else ()))
         self._client = client
         self._prefix = prefix
         self._key = key
@@ -42,6 +45,7 @@ class SecretStore:
         """An empty mapping if there is no such secret.
 
         A function may only read secrets of certain names, so AWS tells it "access denied" of one that is not there.
+        `mlc` may read all of them: to it, denied is denied (`denied_is_missing`).
         """
         name = self._name(connection, purpose)
         now = self._monotonic()
@@ -50,7 +54,7 @@ class SecretStore:
         try:
             answer = self._client.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
         except self._client.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in ("ResourceNotFoundException", "AccessDeniedException"):
+            if error.response["Error"]["Code"] in self._missing:
                 return {}
             raise
         value: Mapping[str, Any] = json.loads(answer["SecretString"])

@@ -14,6 +14,7 @@ from ml_connector.aws.connections_table import ConnectionsTable
 from ml_connector.aws.secrets import SecretStore
 from ml_connector.config.model import ConnectionFile
 from ml_connector.connections import token_hash
+from ml_connector.errors import ConfigError
 from ml_connector.modules import ACTIONS
 
 _ALPHANUMERIC = string.ascii_letters + string.digits
@@ -32,19 +33,28 @@ class Applied:
 
 
 def apply(file: ConnectionFile, table: ConnectionsTable, store: SecretStore, now: datetime) -> Applied:
-    """Endpoints first, so that an address that people see always works; the configuration last."""
+    """Endpoints first, so that an address that people see always works; the configuration last.
+
+    Raises ConfigError if somebody else applies the connection at the same time.
+    """
     name = file.connection
-    endpoints = _endpoints(file, table, store)
-    row = table.get(f"connection#{name}", "current")
+    # Counted on from the history: a connection may have been removed and come back, or an apply have crashed. It is
+    # read before what is in force, so that who comes in between is noticed.
+    past = [int(item["sk"][2:]) for item in table.query(f"connection#{name}") if item["sk"].startswith("v#")]
+    row = table.get(f"connection#{name}", "current", consistent=True)
     current: Mapping[str, Any] = json.loads(row["data"]) if row else {}
     compiled = file.compiled()
     if {**current, "version": 0, "applied_at": ""} == {**compiled, "version": 0, "applied_at": ""}:
-        return Applied(name, current["version"], False, endpoints)
-    version = int(current.get("version", 0)) + 1
+        return Applied(name, current["version"], False, _endpoints(file, table, store))
+    version = max(past, default=0) + 1
     stamp = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    # Reconcile starts where the connection first came into force, not at the beginning of the books.
     data = json.dumps({**compiled, "version": version, "applied_at": current.get("applied_at", stamp)})
-    table.put(f"connection#{name}", f"v#{version:06}", data=data, at=stamp)
+    if not table.put(f"connection#{name}", f"v#{version:06}", only_new=True, data=data, at=stamp):
+        raise ConfigError(f"connection {name!r} is being applied by somebody else; look at it, then apply again")
+    endpoints = _endpoints(file, table, store)
+    # Reconcile starts where a module first came into force, not at the beginning of the books.
+    for module in set(file.zoho.modules) - set(current.get("zoho", {}).get("modules", ())):
+        table.put(f"cursor#{name}", module, read_until=stamp)
     table.put(f"connection#{name}", "current", data=data, at=stamp)
     table.put("connections", name, at=stamp)
     return Applied(name, version, True, endpoints)

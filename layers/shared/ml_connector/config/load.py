@@ -22,11 +22,41 @@ _KEYS = sorted({field.alias or name for model in _MODELS for name, field in mode
 
 _TABLE = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z0-9_.-]+))\s*=""")
+_A_TABLE = "must be a table: [name] and its keys below, or { key = value }"
 _WORDS = {
     "missing": "is missing",
     "tuple_type": 'must be a list: ["…"], or [[…]] for a list of tables',
     "string_type": 'must be a text in "quotes"',
+    "too_short": "must not be empty",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(
+        ("float_type", "float_parsing", "decimal_type", "decimal_parsing", "finite_number"), "must be a number"
+    ),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), _A_TABLE),
 }
+_LIMITS = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than_equal": ("le", "at most"),
+}
+# The model's patterns in words; a test compares the two.
+PATTERNS = {
+    r"^[a-z][a-z0-9-]{1,39}$": "must be 2 to 40 small letters, digits and hyphens, a letter first, such as acme-eu",
+    r"^\d{4,20}$": "must be 4 to 20 digits",
+    r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$": (
+        "must be a GUID such as 6f1d2c3b-0000-4000-a000-0000000000aa"
+    ),
+    r"^19:[^/?#\s]+@thread\.(tacv2|skype)$": (
+        "must be a channel id such as 19:…@thread.tacv2; it stands, encoded, in what Teams gives as link to the channel"
+    ),
+    r"^[a-z]{2}(-[A-Z]{2})?$": "must be a language such as en or de-AT",
+    r"^[A-Z]{3}$": "must be a currency code such as EUR",
+    r"^[a-z0-9_]{1,64}$": "must be a column id of monday: small letters, digits and _",
+}
+_CREDENTIAL = re.compile(r"secret|token|passw|credential|authorization|(^|_)(api)?key$")
+_ADDRESS = re.compile(r"(^|_)(url|uri|webhook|address)$")
 _PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _WAY_OUT = 'texts stand in "quotes", lists in [brackets], each key once and on a line of its own'
 
@@ -56,7 +86,14 @@ def parse(content: bytes, name: str) -> ConnectionFile:
         return ConnectionFile.model_validate(data)
     except ValidationError as error:
         lines = _lines(text)
-        raise ConfigError("\n".join(_fault(name, lines, fault) for fault in _causes(error.errors()))) from error
+        connection = str(data.get("connection", "CONNECTION"))
+        faults = [_fault(name, lines, connection, fault) for fault in _causes(error.errors())]
+        raise ConfigError("\n".join(faults)) from error
+
+
+def unused(file: ConnectionFile) -> list[str]:
+    """Destinations that no route leads to."""
+    return [name for name in file.destinations if not any(name in route.to for route in file.routes)]
 
 
 def _syntax(name: str, text: str, message: str) -> str:
@@ -83,18 +120,57 @@ def _causes(faults: list[Any]) -> list[Any]:
     return [fault for fault in faults if not follows(fault)]
 
 
-def _fault(name: str, lines: dict[tuple[str, ...], int], fault: Any) -> str:
+def _fault(name: str, lines: dict[tuple[str, ...], int], connection: str, fault: Any) -> str:
     inner = getattr(fault.get("ctx", {}).get("error"), "path", ())
-    path = tuple(str(part) for part in (*fault["loc"], *inner))
-    if path[:1] == ("destinations",):
+    parts = (*fault["loc"], *inner)
+    if parts[:1] == ("destinations",):
         # A union's member stands in pydantic's path ("destinations", "board", "monday", …) but not in the file.
-        path = path[:2] + path[3:]
+        parts = parts[:2] + parts[3:]
+    if fault["type"].startswith("union_tag"):
+        parts = (*parts, "type")
+    path = tuple(str(part) for part in parts if part != "[key]")
     known = next(path[:length] for length in range(len(path), -1, -1) if not length or path[:length] in lines)
-    message = _WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-    if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path[-1], _KEYS, n=1)
-        message = "no such key" + (f"; did you mean {near[0]!r}?" if near else "")
-    return f"{name}:{lines.get(known, 1)}: {'.'.join(path) or 'file'}: {message}"
+    # People count from 1.
+    shown = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in parts if part != "[key]")
+    return f"{name}:{lines.get(known, 1)}: {shown or 'file'}: {_message(fault, path, connection)}"
+
+
+def _message(fault: Any, path: tuple[str, ...], connection: str) -> str:
+    """What is wrong in words of people; never the value, which may be a secret in a wrong place."""
+    context: dict[str, Any] = fault.get("ctx", {})
+    match fault["type"]:
+        case "extra_forbidden":
+            return _unknown_key(path, connection)
+        case "literal_error":
+            return _choice(context["expected"], fault["input"])
+        case "union_tag_invalid":
+            return _choice(context["expected_tags"], context["tag"])
+        case "union_tag_not_found":
+            return "is missing: teams or monday"
+        case "string_pattern_mismatch":
+            return PATTERNS[context["pattern"]]
+        case kind if kind in _LIMITS:
+            limit, word = _LIMITS[kind]
+            return f"must be {word} {context[limit]:g}"
+    return _WORDS.get(fault["type"]) or str(fault["msg"]).removeprefix("Value error, ")
+
+
+def _choice(expected: str, given: object) -> str:
+    choices = re.findall(r"'([^']+)'", expected)
+    near = difflib.get_close_matches(str(given).lower(), choices, n=1)
+    words = " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
+    return f"must be {words}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _unknown_key(path: tuple[str, ...], connection: str) -> str:
+    key = path[-1].lower()
+    if _CREDENTIAL.search(key):
+        vendor = path[0] if path[0] in ("zoho", "microsoft") else "VENDOR"
+        return f"credentials never stand here; use `mlc credentials set {connection} {vendor}`"
+    if _ADDRESS.search(key):
+        return f"no such key; a workflow's address is a secret: `mlc credentials set {connection} workflows`"
+    near = difflib.get_close_matches(path[-1], _KEYS, n=1)
+    return "no such key" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def _lines(text: str) -> dict[tuple[str, ...], int]:

@@ -143,6 +143,9 @@ class Monday(Strict):
 
     type: Literal["monday"]
     board_id: int = Field(gt=0)
+    plan: Literal["free", "basic", "standard", "pro", "enterprise"] = Field(
+        default="basic", description="The account's plan: how many calls a minute and a day are made at most."
+    )
     group: str = Field(default="", description="Id of the group that new items go to; empty: the board's first.")
     external_id_column: ColumnId = Field(default="zb_doc_id", description="Text column that names the Zoho record.")
     create_labels: bool = Field(default=False, description="Let monday make missing status and dropdown labels.")
@@ -189,10 +192,17 @@ class Route(Strict):
 
 
 class Retry(Strict):
-    """What to do when it stays unknown whether a call took effect and the destination cannot be asked."""
+    """How patiently deliveries are tried, and what to do when it stays unknown whether a call took effect."""
 
     unknown: Literal["park", "repeat"] = Field(
-        default="park", description="park: a person looks. repeat: sent again, marked as a possible duplicate."
+        default="park",
+        description="If the destination cannot be asked: park, and a person looks; or repeat, and mark it in the audit "
+        "as a possible duplicate.",
+    )
+    base_seconds: float = Field(default=2, gt=0, le=60, description="Longest wait before the first retry.")
+    cap_seconds: float = Field(default=6 * 3600, gt=0, le=11 * 3600, description="Longest wait between two attempts.")
+    horizon_hours: float = Field(
+        default=76, gt=0, le=300, description="How long a delivery is tried before it is parked; 76 bridge a weekend."
     )
 
 

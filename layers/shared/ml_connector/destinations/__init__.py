@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from ml_connector.connections import Connection
 from ml_connector.errors import Undeliverable
+from ml_connector.limits import UNLIMITED, Limits
 from ml_connector.ports import AccessTokens, Clock, Destination
 from ml_connector.vendors.http import Http
 
@@ -34,6 +35,7 @@ class Toolbox:
     tokens: AccessTokens
     secrets: Secrets
     clock: Clock
+    limits: Limits = UNLIMITED
 
 
 class Registry:

@@ -43,7 +43,9 @@ def connect(name: str, settings: Mapping[str, Any], connection: Connection, tool
             )
         return str(stored)
 
-    api = monday.MondayApi(tools.http(monday.HOSTS), token, tools.clock)
+    # Connections applied before there were plans have none.
+    plan = settings.get("plan", "basic")
+    api = monday.MondayApi(tools.http(monday.HOSTS), token, tools.clock, tools.limits, plan)
     return Monday(settings, connection, api, tools.clock)
 
 
@@ -73,7 +75,7 @@ class Monday:
             "cols": json.dumps(self._values(record, external_id), ensure_ascii=False, separators=(",", ":")),
             "labels": self._settings["create_labels"],
         }
-        if memory.external_id:
+        if memory.external_id and memory.target in ("", variables["board"]):
             variables["item"] = memory.external_id
             return self._request("update", monday.UPDATE, variables, record)
         variables["group"] = self._settings["group"] or None
@@ -86,7 +88,8 @@ class Monday:
         self, operation: str, query: str, variables: Mapping[str, Any], record: Record, key: str = ""
     ) -> Request:
         body = {"query": query, "variables": variables}
-        return Request(operation, "POST", monday.URL, body, idempotency_key=key, about=record.title)
+        target = str(variables["board"])
+        return Request(operation, "POST", monday.URL, body, idempotency_key=key, target=target, about=record.title)
 
     def _external_id(self, record: Record) -> str:
         return f"zb:{self._connection.organization_id}:{record.module}:{record.id}"

@@ -6,12 +6,13 @@ One app registration, one secret, two audiences: the bot service for posting, Gr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from ml_connector.errors import Gone, NeedsAttention, RetryLater, Undeliverable, Unknown
+from ml_connector.limits import FREE, Share
 from ml_connector.ports import AccessTokens, Issued
 from ml_connector.vendors.http import Answer, Http
 
@@ -93,11 +94,12 @@ _BOT_FAULTS = {
 
 
 class BotConnector:
-    """Posts and edits channel messages as the bot (1.2.3, 1.2.4)."""
+    """Posts and edits messages of one channel as the bot (1.2.3, 1.2.4)."""
 
-    def __init__(self, http: Http, tokens: AccessTokens) -> None:
+    def __init__(self, http: Http, tokens: AccessTokens, share: Share = FREE) -> None:
         self._http = http
         self._tokens = tokens
+        self._share = share
 
     def call(self, connection: str, method: str, url: str, body: Mapping[str, Any]) -> Answer:
         """One call; the answer is a 2xx. Raises RetryLater, Unknown, Gone or Undeliverable."""
@@ -112,7 +114,11 @@ class BotConnector:
         raise _bot_error(answer)
 
     def _call(self, method: str, url: str, body: Mapping[str, Any], token: str) -> Answer:
-        return self._http.call(method, url, headers={"Authorization": f"Bearer {token}"}, body=body)
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = self._share.call(lambda: self._http.call(method, url, headers=headers, body=body))
+        if answer.status == 429:
+            self._share.closed(answer.retry_after())
+        return answer
 
 
 def conversations_url() -> str:
@@ -162,14 +168,17 @@ def _bot_error(answer: Answer) -> Exception:
 class Workflows:
     """Posts to a channel through a Workflows webhook, whose address is a bearer secret (1.3)."""
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, share: Share = FREE) -> None:
         self._http = http
+        self._share = share
 
     def post(self, url: str, body: Mapping[str, Any]) -> Answer:
         """202 means that the flow has started, not that a message is there. No Authorization header: it would fail."""
-        answer = self._http.call("POST", url, body=body)
+        answer = self._share.call(lambda: self._http.call("POST", url, body=body))
         if 200 <= answer.status < 300:
             return answer
+        if answer.status == 429:
+            self._share.closed(answer.retry_after())
         if answer.status in (408, 429):
             raise RetryLater(f"the workflow answered {answer.status}", answer.retry_after(), answer.status)
         if answer.status >= 500:
@@ -183,30 +192,44 @@ class Workflows:
 
 
 class Graph:
-    """Graph subscriptions (7.5)."""
+    """Graph with the app's own permissions: subscriptions (7.5) and reading a channel (3)."""
 
     def __init__(self, http: Http, tokens: AccessTokens) -> None:
         self._http = http
         self._tokens = tokens
 
     def renew(self, connection: str, subscription_id: str, until: str) -> str:
-        """Moves the expiry to `until` (UTC); gives back what Graph made of it."""
+        """Moves the expiry to `until` (UTC); gives back what Graph made of it. Raises Gone if there is none."""
         url = f"{GRAPH}/subscriptions/{quote(subscription_id, safe='')}"
-        token = self._tokens.access_token(connection, "microsoft.graph")
-        answer = self._patch(url, until, token)
-        if answer.status == 401 and _error_code(answer) == "InvalidAuthenticationToken":
-            token = self._tokens.access_token(connection, "microsoft.graph", rejected=token)
-            answer = self._patch(url, until, token)
+        answer = self._call(connection, "PATCH", url, {"expirationDateTime": until})
         data = answer.json()
         if answer.status == 200 and isinstance(data, dict):
             return str(data.get("expirationDateTime", until))
         if answer.status == 404:
             raise Gone("Graph does not know this subscription any more", 404)
-        if answer.status in (409, 412, 429) or answer.status >= 500:
-            raise RetryLater(f"Graph answered {answer.status}", answer.retry_after(), answer.status)
-        raise Undeliverable(f"Graph refuses the renewal: {answer.status} {_error_code(answer)}", answer.status)
+        raise _graph_error(answer)
 
-    def _patch(self, url: str, until: str, token: str) -> Answer:
-        return self._http.call(
-            "PATCH", url, headers={"Authorization": f"Bearer {token}"}, body={"expirationDateTime": until}
-        )
+    def messages(self, connection: str, team_id: str, channel_id: str) -> Iterator[Mapping[str, Any]]:
+        """A channel's posts, newest first, page by page. Raises Undeliverable where reading is not permitted."""
+        url = f"{GRAPH}/teams/{quote(team_id, safe='')}/channels/{quote(channel_id, safe='')}/messages?$top=50"
+        while url:
+            answer = self._call(connection, "GET", url)
+            data = answer.json()
+            if answer.status != 200 or not isinstance(data, dict):
+                raise _graph_error(answer)
+            yield from (each for each in data.get("value", []) if isinstance(each, dict))
+            url = str(data.get("@odata.nextLink") or "")
+
+    def _call(self, connection: str, method: str, url: str, body: Mapping[str, Any] | None = None) -> Answer:
+        token = self._tokens.access_token(connection, "microsoft.graph")
+        answer = self._http.call(method, url, headers={"Authorization": f"Bearer {token}"}, body=body)
+        if answer.status == 401 and _error_code(answer) == "InvalidAuthenticationToken":
+            token = self._tokens.access_token(connection, "microsoft.graph", rejected=token)
+            answer = self._http.call(method, url, headers={"Authorization": f"Bearer {token}"}, body=body)
+        return answer
+
+
+def _graph_error(answer: Answer) -> Exception:
+    if answer.status in (409, 412, 429) or answer.status >= 500 or answer.status < 400:
+        return RetryLater(f"Graph answered {answer.status}", answer.retry_after(), answer.status)
+    return Undeliverable(f"Graph refuses it: {answer.status} {_error_code(answer)}", answer.status)

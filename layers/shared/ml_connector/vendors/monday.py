@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from ml_connector import limits
 from ml_connector.errors import NeedsAttention, RetryLater, Undeliverable, Unknown
+from ml_connector.limits import FREE, Share
 from ml_connector.vendors.http import Answer, Http
 
 URL = "https://api.monday.com/v2"
@@ -73,28 +75,46 @@ class Reply:
 class MondayApi:
     """One account's API under a personal token."""
 
-    def __init__(self, http: Http, token: Callable[[], str], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        http: Http,
+        token: Callable[[], str],
+        clock: Callable[[], datetime],
+        shared: limits.Limits = limits.UNLIMITED,
+        plan: str = "basic",
+    ) -> None:
         self._http = http
         self._token = token
         self._clock = clock
+        self._limits = shared
+        self._share = FREE
+        self._plan = plan
 
     def call(self, body: Mapping[str, Any], *, idempotency_key: str = "") -> Reply:
         """`body` holds `query` and `variables`. Raises RetryLater, Unknown, NeedsAttention or Undeliverable.
 
         If the data names an item, the write happened, whatever the errors beside it say (5.4).
         """
-        headers = {"Authorization": self._token(), "API-Version": API_VERSION}
+        token = self._token()
+        headers = {"Authorization": token, "API-Version": API_VERSION}
         if idempotency_key:
             headers["Idempotency-Key"] = idempotency_key
-        answer = self._http.call("POST", URL, headers=headers, body=body)
+        budget = limits.monday(token, self._plan)
+        if self._share.budget != budget:
+            self._share = Share(self._limits, budget)
+        answer = self._share.call(lambda: self._http.call("POST", URL, headers=headers, body=body))
+        if used_up := _exhausted(answer.headers.get("ratelimit", "")):
+            self._limits.closed(budget, used_up)
         content = answer.json()
         if not isinstance(content, dict):
+            if answer.status == 429:
+                self._limits.closed(budget, answer.retry_after(self._clock))
             raise _unreadable(answer)
         data = content.get("data")
         data = data if isinstance(data, dict) else {}
         errors = _errors(content)
         if (errors and not _item_id(data)) or answer.status >= 400:
-            raise self._error(answer, errors)
+            raise self._error(answer, errors, budget)
         extensions = content.get("extensions")
         return Reply(
             data,
@@ -103,7 +123,7 @@ class MondayApi:
             answer.headers.get("idempotency-replayed", "").lower() == "true",
         )
 
-    def _error(self, answer: Answer, errors: list[_Error]) -> Exception:
+    def _error(self, answer: Answer, errors: list[_Error], budget: limits.Budget) -> Exception:
         codes = {error.code.lower() for error in errors}
         text = "; ".join(error.message for error in errors)[:300] or f"HTTP {answer.status}"
         status = answer.status
@@ -115,10 +135,14 @@ class MondayApi:
         if _DAILY in codes:
             now = self._clock()
             midnight = (now + timedelta(days=1)).replace(hour=0, minute=1, second=0, microsecond=0)
-            return RetryLater("monday: the day's API calls are used up", (midnight - now).total_seconds(), 429)
+            left = (midnight - now).total_seconds()
+            self._limits.closed(budget, left)
+            return RetryLater("monday: the day's API calls are used up", left, 429)
         if _PENDING in codes:
             return Unknown("monday is still working on this create", wait or 5, 409)
         if codes & _BUSY or status in (423, 429) or _BUSY_TEXT.search(text):
+            if status != 423:  # a board that is locked is that board's business
+                self._limits.closed(budget, wait)
             return RetryLater(f"monday is busy: {text}", wait, status)
         if codes & _SERVER or status >= 500:
             return Unknown(f"monday answered {status}: {text}", wait, status)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from ml_connector import limits
 from ml_connector.connections import Connection
 from ml_connector.errors import NeedsAttention, RetryLater, Undeliverable
 from ml_connector.modules import MODULES
@@ -17,8 +18,14 @@ from ml_connector.vendors.http import Answer, Http
 PAGE = 200
 MAX_PAGES = 50
 """10,000 rows of one module in one run."""
+SCARCE = 0.1
+"""Share of the day's quota that is left to what cannot wait (8)."""
 WINDOW = timedelta(days=30)
 """Where Zoho does not sort by modification, records made within this time before `since` are looked through (6.3)."""
+
+_DAILY = 45
+_PAUSES = {44: 60.0, 1070: 5.0}
+"""Seconds, if Zoho does not say, after too many calls in a minute and too many at once."""
 
 # `Access Denied` is Zoho's answer to more than 10 tokens in 10 minutes (4.5, 4.6).
 _TOO_MANY_TOKENS = "access denied"
@@ -86,11 +93,23 @@ class ZohoAccounts:
 
 
 class ZohoBooks:
-    """Reads of Zoho Books. `organization_id` goes on every call; success is `code` 0, whatever the status (6.1)."""
+    """Reads of Zoho Books. `organization_id` goes on every call; success is `code` 0, whatever the status (6.1).
 
-    def __init__(self, http: Http, tokens: AccessTokens) -> None:
+    `optional` reads can wait (reconcile): they leave a share of the limits to the others (8).
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        tokens: AccessTokens,
+        shared: limits.Limits = limits.UNLIMITED,
+        *,
+        optional: bool = False,
+    ) -> None:
         self._http = http
         self._tokens = tokens
+        self._limits = shared
+        self._optional = optional
 
     def fetch(self, connection: Connection, module: str, record_id: str) -> Mapping[str, Any]:
         shape = MODULES[module]
@@ -127,19 +146,32 @@ class ZohoBooks:
     def _get(self, connection: Connection, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         token = self._tokens.access_token(connection.name, "zoho")
         answer = self._call(connection, path, query, token)
-        if answer.status == 401:
-            # Once: 14 is a token that has ended, 57 may be one from before its permissions were given (8).
+        if answer.status == 401 and _code(answer) != 57:
+            # Once. 57 is a missing scope or role, which no new token has: asking for one at each call would use up
+            # Zoho's ten in ten minutes, and the secret's hundred versions a day (8).
             token = self._tokens.access_token(connection.name, "zoho", rejected=token)
             answer = self._call(connection, path, query, token)
         return _checked(answer, path)
 
     def _call(self, connection: Connection, path: str, query: Mapping[str, str], token: str) -> Answer:
-        return self._http.call(
+        budget = limits.zoho(connection.region, connection.organization_id)
+        self._limits.take(budget, optional=self._optional)
+        answer = self._http.call(
             "GET",
             f"https://{REGIONS[connection.region].api}/books/v3/{path}",
             headers={"Authorization": f"Zoho-oauthtoken {token}"},
             query={**query, "organization_id": connection.organization_id},
         )
+        self._share(budget, answer)
+        return answer
+
+    def _share(self, budget: limits.Budget, answer: Answer) -> None:
+        """Tells the other instances what this answer says about the limits (8)."""
+        if (pause := _pause(answer)) is not None:
+            self._limits.closed(budget, pause)
+        quota, left, reset = (_number(answer, f"x-rate-limit-{name}") for name in ("limit", "remaining", "reset"))
+        if quota and left is not None and reset and left < quota * SCARCE:
+            self._limits.scarce(budget, reset)
 
 
 def _descending(times: list[str]) -> bool:
@@ -157,6 +189,21 @@ def _code(answer: Answer) -> int | None:
     return code if isinstance(code, int) else None
 
 
+def _number(answer: Answer, header: str) -> int | None:
+    value = answer.headers.get(header, "").strip()
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+def _pause(answer: Answer) -> float | None:
+    """For how many seconds Zoho takes no more calls; None if it does (8)."""
+    code = _code(answer)
+    if code == _DAILY:
+        return float(_number(answer, "x-rate-limit-reset") or 3600)
+    if code in _PAUSES or (code != 0 and answer.status == 429):
+        return answer.retry_after() or _PAUSES.get(code or 0, 60.0)
+    return None
+
+
 def _checked(answer: Answer, path: str) -> dict[str, Any]:
     """Zoho's error table: `code` first, then the status (8)."""
     data = answer.json()
@@ -165,11 +212,9 @@ def _checked(answer: Answer, path: str) -> dict[str, Any]:
         return data
     said = str(data.get("message", ""))[:200] if isinstance(data, dict) else ""
     where = f"Zoho Books, {path}"
-    if code == 45:
-        reset = answer.headers.get("x-rate-limit-reset", "")
-        raise RetryLater(f"{where}: the day's API quota is used up", float(reset) if reset.isdigit() else 3600, 429)
-    if code in (44, 1070) or answer.status == 429:
-        raise RetryLater(f"{where}: too many requests ({code})", answer.retry_after() or 60, 429)
+    if (pause := _pause(answer)) is not None:
+        what = "the day's API quota is used up" if code == _DAILY else f"too many requests ({code})"
+        raise RetryLater(f"{where}: {what}", pause, 429)
     if code == 1000 or answer.status >= 500 or (code is None and answer.status < 400):
         raise RetryLater(f"{where}: Zoho answered {answer.status}", answer.retry_after(), answer.status)
     if code in (14, 57) or answer.status == 401:

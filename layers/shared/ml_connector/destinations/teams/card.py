@@ -111,6 +111,8 @@ def _header(event: Event, record: Record) -> dict[str, Any]:
     ]
     return {
         "type": "Container",
+        # By this a post whose answer was lost is found again in the channel.
+        "id": f"zoho-{record.module}-{record.id}",
         "style": style,
         "bleed": True,
         "items": [

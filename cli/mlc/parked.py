@@ -1,0 +1,350 @@
+"""What waits for a person: shown, sent again, or dropped.
+
+Looking does not consume: messages are received, hidden while we work, and made visible again. Should `mlc` be killed,
+they come back by themselves after HIDDEN seconds. Nothing is deleted before what replaces it is safe. A crash between
+the two leaves the message parked; sending it twice ends in one effect, because of the name it is queued under (for
+five minutes) and because of the delivery's version guard (for ever).
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from ml_connector import audit, parked
+from ml_connector.delivery import superseded
+from ml_connector.errors import ConnectorError
+from ml_connector.events import Delivery
+from ml_connector.modules import MODULES
+from ml_connector.ports import AuditEntry, Conflict, Deliveries
+from ml_connector.states import move
+from mlc.output import console, plain, printable, table
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+HIDDEN = 300
+"""Seconds that messages are hidden from others while we work on them."""
+UNREADABLE = "unreadable"
+
+
+class Busy(ConnectorError):
+    """A worker has the record right now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A message of the parked queue that is in our hands."""
+
+    id: str
+    handle: str
+    sent: datetime
+    ends: datetime
+    parked: parked.Parked
+
+    @property
+    def delivery(self) -> Delivery | None:
+        return self.parked.delivery
+
+    @property
+    def number(self) -> str:
+        """The document's number, if the message holds the record."""
+        event = self.delivery.event if self.delivery else None
+        shape = MODULES.get(event.module) if event else None
+        return str((event.payload or {}).get(shape.number_field, "")) if event and shape else ""
+
+    @property
+    def content(self) -> Any:
+        """The message as it was, read if it is JSON."""
+        try:
+            return json.loads(self.parked.text)
+        except (ValueError, RecursionError):
+            return self.parked.text
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """For programs; without the payload."""
+        why, event = self.parked.why, self.delivery.event if self.delivery else None
+        known = {
+            "record": f"{event.module}/{event.record_id}",
+            "number": self.number,
+            "event": event.name,
+            "version": str(event.version),
+            "destination": self.delivery.destination if self.delivery else "",
+            "delivery": self.delivery.id if self.delivery else "",
+            "call": event.correlation_id,
+        } if event else {"event": UNREADABLE}  # fmt: skip
+        return plain(
+            {
+                "id": self.id,
+                **known,
+                "reason": why.reason,
+                "at": why.at or _stamp(self.sent),
+                "attempts": why.attempts,
+                "first_attempt_at": why.first_attempt_at,
+                "status": why.status,
+                "kept_until": _stamp(self.ends),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which parked deliveries of a connection. What is left out does not matter."""
+
+    connection: str
+    what: Sequence[str] = ()
+    """Ids of parked messages (or their beginnings), Zoho ids, document numbers, delivery ids."""
+    destination: str = ""
+    reason: str = ""
+    """A part of the reason, in any case."""
+    unreadable: bool = False
+    """Also messages that nobody can read, and that may be any connection's."""
+
+    @property
+    def narrow(self) -> bool:
+        return bool(self.what or self.destination or self.reason)
+
+    def __call__(self, held: Held) -> bool:
+        """An unreadable message is always meant when its id is given."""
+        if held.delivery is None:
+            named = any(_begins(held.id, each) for each in self.what)
+            return named or (self.unreadable and not self.narrow)
+        event = held.delivery.event
+        names = (event.record_id, f"{event.module}/{event.record_id}", held.number, held.delivery.id)
+        return (
+            event.connection == self.connection
+            and (not self.what or any(each in names or _begins(held.id, each) for each in self.what))
+            and self.destination in ("", held.delivery.destination)
+            and self.reason.casefold() in held.parked.why.reason.casefold()
+        )
+
+
+class ParkedQueue:
+    """The parked queue, and the queue that its messages go back to. `wait`: seconds for a look that finds nothing."""
+
+    def __init__(self, client: SQSClient, url: str, deliveries_url: str, wait: int = 1) -> None:
+        self._client = client
+        self._url = url
+        self._deliveries_url = deliveries_url
+        self._wait = wait
+        self.unseen = 0
+        """About how many messages the last look could not see: in other hands, or behind ten of their group."""
+
+    @contextmanager
+    def looking(self) -> Iterator[list[Held]]:
+        """All messages, oldest version of a record first; those that are not deleted become visible again."""
+        about = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["All"])["Attributes"]
+        held: dict[str, Held] = {}
+        try:
+            self._receive(held, timedelta(seconds=int(about["MessageRetentionPeriod"])))
+            known = int(about["ApproximateNumberOfMessages"]) + int(about["ApproximateNumberOfMessagesNotVisible"])
+            self.unseen = max(0, known - len(held))
+            yield sorted(held.values(), key=_order)
+        finally:
+            self._release([each for each in held.values() if each.id not in self._deleted])
+
+    def _receive(self, held: dict[str, Held], retention: timedelta) -> None:
+        """Until nothing new comes. While a message is in flight, SQS gives out no more of its group."""
+        self._deleted: set[str] = set()
+        while True:
+            messages = self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=HIDDEN,
+                WaitTimeSeconds=self._wait,
+                AttributeNames=["SentTimestamp"],
+            ).get("Messages", [])
+            new = [each for each in messages if each["MessageId"] not in held]
+            # Also those that have come again, because we were slow: only their newest handle counts.
+            held.update({each["MessageId"]: _held(each, retention) for each in messages})
+            if not new:
+                return
+
+    def _release(self, held: Sequence[Held]) -> None:
+        for start in range(0, len(held), 10):
+            self._client.change_message_visibility_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {"Id": str(index), "ReceiptHandle": each.handle, "VisibilityTimeout": 0}
+                    for index, each in enumerate(held[start : start + 10])
+                ],
+            )
+
+    def send_again(self, held: Held) -> None:
+        """Into the lane it came from. Sent twice within five minutes, it is one message."""
+        delivery = held.delivery
+        self._client.send_message(
+            QueueUrl=self._deliveries_url,
+            MessageBody=parked.again(delivery).to_json() if delivery else held.parked.text,
+            MessageGroupId=delivery.lane if delivery else UNREADABLE,
+            MessageDeduplicationId=hashlib.sha256(f"{held.id}#again".encode()).hexdigest(),
+        )
+
+    def delete(self, held: Held) -> None:
+        self._client.delete_message(QueueUrl=self._url, ReceiptHandle=held.handle)
+        self._deleted.add(held.id)
+
+
+def retry(queue: ParkedQueue, deliveries: Deliveries, wanted: Callable[[Held], bool]) -> list[dict[str, Any]]:
+    """Sends them again, older versions of a record first. `done`: sent, or why not (then it stays parked)."""
+
+    def once_more(held: Held) -> str:
+        # Sent before by a run that crashed, or overtaken by a newer version: there is nothing left to do.
+        if held.delivery and (there := _superseded(deliveries, held.delivery)):
+            return there
+        queue.send_again(held)
+        return "sent"
+
+    return _each(queue, wanted, once_more)
+
+
+def drop(
+    queue: ParkedQueue, deliveries: Deliveries, wanted: Callable[[Held], bool], connection: str, who: str
+) -> list[dict[str, Any]]:
+    """Gives them up, and says so in the audit trail first."""
+
+    def give_up(held: Held) -> str:
+        _note_dropped(deliveries, held, connection, who)
+        return "dropped"
+
+    return _each(queue, wanted, give_up)
+
+
+def _each(queue: ParkedQueue, wanted: Callable[[Held], bool], action: Callable[[Held], str]) -> list[dict[str, Any]]:
+    """One failure does not keep the others from being handled."""
+    from botocore.exceptions import BotoCoreError, ClientError  # takes its time, which `mlc --help` should not
+
+    done = []
+    with queue.looking() as found:
+        for held in filter(wanted, found):
+            try:
+                outcome = action(held)
+                queue.delete(held)
+            except (ConnectorError, ClientError, BotoCoreError) as error:
+                done.append({**held.row, "done": "failed", "why": str(error)})
+            else:
+                done.append({**held.row, "done": outcome})
+    return done
+
+
+def _superseded(deliveries: Deliveries, delivery: Delivery) -> str:
+    event = delivery.event
+    return superseded(event.version, deliveries.read(event.record_key, delivery.destination).version)
+
+
+def _note_dropped(deliveries: Deliveries, held: Held, connection: str, who: str) -> None:
+    """The row keeps its state. What nobody can read gets an entry under its own id."""
+    event = held.delivery.event if held.delivery else None
+    names = (event.connection, event.module, event.record_id) if event else (connection, UNREADABLE, held.id)
+    destination = held.delivery.destination if held.delivery else "-"
+    for _ in range(5):
+        now = _stamp(datetime.now(UTC))
+        memory = deliveries.read("#".join(names), destination)
+        if memory.state == "sending" and memory.lease_until > now:
+            raise Busy(f"a worker has {names[1]} {names[2]} right now; try again in two minutes")
+        entry = audit.seal(
+            audit.fit(
+                AuditEntry(
+                    at=now,
+                    connection=names[0],
+                    module=names[1],
+                    record_id=names[2],
+                    number=held.number or memory.number,
+                    event=event.name if event else UNREADABLE,
+                    version=str(event.version) if event else "",
+                    origin="mlc",
+                    destination=destination,
+                    outcome="dropped",
+                    attempt=memory.attempts,
+                    correlation_id=event.correlation_id if event else "",
+                    external_id=memory.external_id,
+                    status=held.parked.why.status,
+                    reason=f"by {who}; was parked because: {held.parked.why.reason}",
+                    delivery=held.delivery.id if held.delivery else held.id,
+                )
+            ),
+            memory.chain,
+        )
+        try:
+            deliveries.write("#".join(names), destination, replace(move(memory, "park"), chain=entry.hash), entry)
+        except Conflict:
+            continue
+        return
+    raise Busy(f"the row of {names[1]} {names[2]} keeps changing; try again")
+
+
+def identity(session: boto3.Session) -> str:
+    """Who sits here: the name on this computer and the one that AWS knows."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return f"{getpass.getuser()} ({session.client('sts').get_caller_identity()['Arn']})"
+    except (BotoCoreError, ClientError, OSError, KeyError):
+        return "somebody"
+
+
+def show(rows: Iterable[dict[str, Any]]) -> None:
+    """A table for people."""
+    table(
+        ("id", "parked (UTC)", "kept until", "event", "record", "destination", "", "reason"),
+        [
+            (
+                row["id"][:8],
+                row["at"][:16].replace("T", " "),
+                row["kept_until"][:10],
+                row["event"],
+                row.get("number") or row.get("record", ""),
+                row.get("destination", ""),
+                Text(printable(row.get("done", "")), style="red" if row.get("done") == "failed" else "green"),
+                row.get("why") or row["reason"],
+            )
+            for row in rows
+        ],
+    )
+
+
+def show_one(row: dict[str, Any]) -> None:
+    """Everything of one, line by line."""
+    for name, value in row.items():
+        if name != "message":
+            console.print(Text(f"{name:>16}  "), Text(printable(value)), sep="")
+    if "message" in row:
+        console.print_json(data=row["message"])
+
+
+def _held(message: MessageTypeDef, retention: timedelta) -> Held:
+    sent = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
+    return Held(
+        id=message["MessageId"],
+        handle=message["ReceiptHandle"],
+        sent=sent,
+        ends=sent + retention,
+        parked=parked.unwrap(message["Body"]),
+    )
+
+
+def _order(held: Held) -> tuple[str, str, str, datetime]:
+    delivery = held.delivery
+    if delivery is None:
+        return "", "", "", held.sent
+    return delivery.event.record_key, delivery.destination, delivery.event.version.at, held.sent
+
+
+def _begins(identity: str, what: str) -> bool:
+    """Eight digits tell parked messages apart."""
+    return len(what) >= 8 and identity.startswith(what)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,107 @@
+"""Which message waits behind which.
+
+Deliveries are queued in a few lanes (message groups) per connection and destination. A lane is worked off one message
+at a time, and SQS passes over a lane that is busy; so a backlog of ten thousand events of one connection keeps at most
+LANES workers per destination, and another connection's event is next as soon as one is free.
+
+A delivery that cannot be made at once must not hold up its lane: it leaves it for a group of its own, with the time
+before which it is not tried, and is hidden there by its visibility time-out. Order needs no lane: the version guard of
+the delivery never lets an older version over a newer one. A message whose worker crashed stays in its lane until it is
+visible again; at its fifth receive it is taken for one that crashes workers, and leaves too. Where our own count of a
+vendor's limits says "not yet", the lane as a whole waits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from ml_connector.delivery import Courier, Result
+from ml_connector.errors import RetryLater, Throttled
+from ml_connector.events import Delivery
+from ml_connector.ports import Clock
+
+CRASHES = 5
+"""Receives of one message in its lane from which on it is not tried there any more."""
+FAULT_SECONDS = 60
+"""Wait after a fault of ours or of AWS."""
+_HIDDEN_AT_MOST = 12 * 3600 - 60
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of the queue: its delivery, and what the queue says of it."""
+
+    delivery: Delivery
+    id: str
+    group: str
+    receives: int
+    first_received: datetime
+    handle: str
+
+
+class Queue(Protocol):
+    def move(self, delivery: Delivery, key: str) -> None: ...
+
+    def postpone(self, receipt_handle: str, seconds: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Hands messages to the courier, and what failed to its own group."""
+
+    courier: Courier
+    queue: Queue
+    clock: Clock
+    faulted: Callable[[Exception], None] = lambda error: None
+
+    def work(self, message: Message) -> Result:
+        """The result; `moved` if the delivery has left its lane. Raises when the message must come back itself."""
+        delivery = message.delivery
+        in_lane = message.group != delivery.own_group
+        if in_lane and message.receives >= CRASHES:
+            return self._move(message, "its workers crashed", FAULT_SECONDS)
+        if (early := self._early(delivery)) > 0:
+            self.queue.postpone(message.handle, early)
+            raise RetryLater("not yet due", early)
+        first = datetime.fromisoformat(delivery.since) if delivery.since else message.first_received
+        try:
+            return self.courier.carry(delivery, message.receives, first)
+        except RetryLater as later:
+            seconds = math.ceil(later.after or 1)
+            if in_lane and isinstance(later, Throttled) and message.receives < CRASHES - 1:
+                # Those behind it would be refused too: the lane as a whole waits.
+                self.queue.postpone(message.handle, seconds)
+                raise
+            if in_lane:
+                return self._move(message, later.reason, seconds)
+            self.queue.postpone(message.handle, seconds)
+            raise
+        except Exception as error:
+            self.faulted(error)
+            if in_lane:
+                return self._move(message, type(error).__name__, FAULT_SECONDS)
+            raise
+
+    def _early(self, delivery: Delivery) -> int:
+        if not delivery.not_before:
+            return 0
+        left = (datetime.fromisoformat(delivery.not_before) - self.clock()).total_seconds()
+        return min(round(left + 0.5), _HIDDEN_AT_MOST)
+
+    def _move(self, message: Message, reason: str, seconds: int) -> Result:
+        moved = replace(
+            message.delivery,
+            not_before=_stamp(self.clock() + timedelta(seconds=seconds)),
+            since=message.delivery.since or _stamp(message.first_received),
+        )
+        # A crash before the acknowledgement repeats this: the message's id makes it the same one.
+        self.queue.move(moved, message.id)
+        return Result("moved", reason)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

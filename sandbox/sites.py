@@ -1,0 +1,120 @@
+"""More companies for the sandbox: each with books, channels and a board of its own, in the default tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ml_connector.config.model import ConnectionFile
+from ml_connector.modules import MODULES
+from sandbox.vendors import default_world as world
+
+LEDGER = "ledger"
+"""The name of a site's monday destination; its Teams destinations are called like the modules."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One company. `retry` is the connection's `[retry]`; every module has a channel of its own."""
+
+    number: int
+    retry: Mapping[str, Any]
+    columns: Mapping[str, Any] | None = None
+
+    @property
+    def connection(self) -> str:
+        return f"site-{self.number}"
+
+    @property
+    def organization(self) -> str:
+        return f"{20064560000 + self.number}"
+
+    @property
+    def board(self) -> str:
+        return f"{1234560000 + self.number}"
+
+    @property
+    def refresh_token(self) -> str:
+        return f"1000.site{self.number:028}.{'0' * 32}"
+
+    @property
+    def monday_token(self) -> str:
+        return f"sandbox-monday-token-of-site-{self.number}"
+
+    @property
+    def channels(self) -> dict[str, str]:
+        """Channel by Teams destination."""
+        return {
+            destination_of(module): f"19:site{self.number}{module.replace('_', '')}@thread.tacv2" for module in MODULES
+        }
+
+    def file(self) -> ConnectionFile:
+        """The connection file, as if it were read from TOML."""
+        place = {"type": "teams", "team_id": world.MICROSOFT_TEAM}
+        ledger: dict[str, Any] = {"type": "monday", "board_id": int(self.board), "group": world.MONDAY_GROUP}
+        if self.columns:
+            ledger["columns"] = self.columns
+        # Newer releases pace themselves by the account's plan.
+        if "plan" in ConnectionFile.model_json_schema()["$defs"]["Monday"]["properties"]:
+            ledger["plan"] = "pro"
+        return ConnectionFile.model_validate(
+            {
+                "connection": self.connection,
+                "zoho": {"region": world.ZOHO_REGION, "organization_id": self.organization},
+                "microsoft": {"tenant_id": world.MICROSOFT_TENANT, "client_id": world.MICROSOFT_CLIENT_ID},
+                "destinations": {
+                    **{name: {**place, "channel_id": channel} for name, channel in self.channels.items()},
+                    LEDGER: ledger,
+                },
+                "routes": [{"events": [f"{module}.*"], "to": [destination_of(module), LEDGER]} for module in MODULES],
+                "retry": dict(self.retry),
+            }
+        )
+
+    def seed(self) -> dict[str, Any]:
+        """What the stand-ins must know of it (the shape of `default_world.seed()`)."""
+        place = {"team_id": world.MICROSOFT_TEAM, "tenant_id": world.MICROSOFT_TENANT}
+        columns = [
+            *world.board_columns(),
+            *({"id": name, "title": name, "type": each["type"]} for name, each in (self.columns or {}).items()),
+        ]
+        return {
+            "zoho": {
+                "organizations": [
+                    {"organization_id": self.organization, "name": f"Site {self.number}", "dc": world.ZOHO_REGION}
+                ],
+                "refresh_tokens": [
+                    {
+                        "token": self.refresh_token,
+                        "client_id": world.ZOHO_CLIENT_ID,
+                        "dc": world.ZOHO_REGION,
+                        "organization_ids": [self.organization],
+                        "scopes": world.ZOHO_SCOPES,
+                    }
+                ],
+            },
+            "microsoft": {
+                "channels": [
+                    place | {"channel_id": channel, "name": name, "installed": [world.MICROSOFT_CLIENT_ID]}
+                    for name, channel in self.channels.items()
+                ]
+            },
+            "monday": {
+                "accounts": [{"account_id": self.board, "slug": self.connection, "plan": "pro"}],
+                "users": [{"token": self.monday_token, "user_id": self.board, "account_id": self.board}],
+                "boards": [
+                    {
+                        "board_id": self.board,
+                        "account_id": self.board,
+                        "name": f"Zoho Books of site {self.number}",
+                        "columns": columns,
+                        "groups": [{"id": world.MONDAY_GROUP, "title": "Zoho Books"}],
+                    }
+                ],
+            },
+        }
+
+
+def destination_of(module: str) -> str:
+    return module.replace("_", "-") + "s"
