@@ -101,7 +101,7 @@ class Fifo:
     # What ml_connector.lanes asks of it:
 
     def move(self, delivery: Delivery, key: str) -> None:
-        self.put(delivery.to_json(), delivery.own_group, key)
+        self.put(delivery.to_json(), delivery.group, key)
 
     def postpone(self, receipt_handle: str, seconds: int) -> None:
         if each := self.find(receipt_handle):

@@ -123,7 +123,8 @@ def test_failed_delivery_leaves_its_lane(courier: Courier, queue: Queue, lines: 
     assert handle(message(delivery())) == []
     ((moved, key),) = queue.moved
     assert (moved.not_before, moved.since, key) == ("2026-11-22T08:00:37.000000Z", "2026-11-22T08:00:00.000000Z", "m-1")
-    assert replace(moved, not_before="", since="") == delivery()
+    assert (moved.tries, moved.alone) == (1, False)
+    assert Delivery(moved.event, moved.destination) == delivery()
     printed = lines()
     (line,) = [one for one in printed if one.get("message") == "moved"]
     assert (line["level"], line["reason"]) == ("WARNING", "Teams is throttling the bot")
@@ -142,19 +143,32 @@ def test_delivery_that_is_not_due_is_hidden_untried(courier: Courier, queue: Que
     assert (courier.carried, queue.postponed) == ([], [("handle-1", 90)])
 
 
-def test_delivery_in_its_own_group_is_hidden_until_its_next_attempt(courier: Courier, queue: Queue) -> None:
-    """There it holds up nobody but its own record; its patience counts from the first attempt in the lane."""
+def test_delivery_that_is_due_goes_back_into_its_lane(courier: Courier, queue: Queue) -> None:
+    """Tried where it waits, it would be one of a thousand that take all workers at once."""
+    assert handle(message(waiting())) == []
+    assert (courier.carried, queue.moved) == ([], [(replace(waiting(), not_before=""), "m-1")])
+
+
+def test_patience_counts_from_the_first_attempt(courier: Courier, queue: Queue) -> None:
+    """Back in its lane, a delivery is as old, and was tried as often, as it says."""
+    again = replace(waiting(), not_before="", tries=8)
+    assert handle(message(again)) == []
+    assert courier.carried == [(again, 9, datetime(2026, 11, 22, 7, tzinfo=UTC))]
+
+
+def test_delivery_that_stays_alone_is_tried_where_it_waits(courier: Courier, queue: Queue) -> None:
+    """It seems to crash its workers: its own group is the only one that it may hold up."""
+    alone = replace(waiting(), alone=True)
     courier.outcomes["460000000098765"] = RetryLater("busy", 37)
-    assert handle(message(waiting(), receives=9)) == ["m-1"]
+    assert handle(message(alone, receives=9)) == ["m-1"]
     assert (queue.moved, queue.postponed) == ([], [("handle-1", 37)])
-    assert courier.carried == [(waiting(), 9, datetime(2026, 11, 22, 7, tzinfo=UTC))]
 
 
 def test_message_that_crashes_its_workers_leaves_its_lane_untried(courier: Courier, queue: Queue) -> None:
     """A lane is held up twice by a poisonous message, not until the queue gives it up."""
     assert handle(message(delivery(), receives=CRASHES)) == []
     ((moved, _),) = queue.moved
-    assert (courier.carried, moved.event) == ([], delivery().event)
+    assert (courier.carried, moved.event, moved.alone) == ([], delivery().event, True)
 
 
 def test_failure_holds_back_nobody_else(courier: Courier, queue: Queue) -> None:
@@ -200,7 +214,7 @@ def test_fault_of_ours_is_told_and_tried_again(courier: Courier, queue: Queue, l
 def test_fault_in_the_own_group_comes_back_with_the_queues_time_out(courier: Courier, queue: Queue) -> None:
     """Nothing is moved a second time."""
     courier.outcomes["460000000098765"] = KeyError("bug")
-    assert handle(message(waiting())) == ["m-1"]
+    assert handle(message(replace(waiting(), alone=True))) == ["m-1"]
     assert (queue.moved, queue.postponed) == ([], [])
 
 

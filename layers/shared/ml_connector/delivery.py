@@ -91,6 +91,10 @@ class Courier:
         self.parked.park(wrap(body, Why(reason, at=_stamp(self.clock()))), key=key, reason=reason)
 
 
+class _LookAgain(Unknown):
+    """A second look is due, at its own time rather than after a back-off."""
+
+
 class _Trip:
     """One attempt at one delivery."""
 
@@ -204,7 +208,7 @@ class _Trip:
         if receipt is None:
             if (left := self._until_second_look()) > 0:
                 self.memory = replace(self.memory, looked_at=self.memory.looked_at or _stamp(self.now))
-                raise Unknown("not found yet; looking once more", left)
+                raise _LookAgain("not found yet; looking once more", left)
             self.memory = move(self.memory, "absent", **self._anew())
             return None
         # A repeated answer may tell of an even earlier attempt: its item is ours, and this version follows (monday 6).
@@ -284,6 +288,8 @@ class _Trip:
             self._close("wait", outcome, reason=error.reason, status=error.status, changes=again)
         elif self.begun:
             self._close("fail", outcome, reason=error.reason, status=error.status)
+        if isinstance(error, _LookAgain):
+            raise RetryLater(error.reason, error.after, error.status) from error
         attempts = max(self.memory.attempts, self.receives)
         raise RetryLater(error.reason, self.of.jitter(attempts, error.after, self.policy), error.status) from error
 

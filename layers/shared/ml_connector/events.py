@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from ml_connector.errors import Undeliverable
@@ -77,6 +78,10 @@ class Delivery:
     """UTC time before which it is not tried; set when it has left its lane (lanes.py)."""
     since: str = ""
     """UTC time of the first attempt of a delivery that has left its lane."""
+    tries: int = 0
+    """How often it has left its lane."""
+    alone: bool = False
+    """It stays in its own group: it seems to crash its workers, and would do so in its lane again."""
 
     @property
     def key(self) -> str:
@@ -99,6 +104,11 @@ class Delivery:
         """The message group that it waits in when it could not be delivered at once: the record at its destination."""
         return _digest(f"{self.event.record_key}#{self.destination}")
 
+    @property
+    def group(self) -> str:
+        """The message group that it is sent to as it is."""
+        return self.own_group if self.not_before else self.lane
+
     def thin(self) -> Delivery:
         """The same delivery without its payload, for records that pass the queue's message limit."""
         return replace(self, event=replace(self.event, payload=None))
@@ -118,7 +128,7 @@ class Delivery:
                 "received_at": event.received_at,
                 "correlation_id": event.correlation_id,
                 "payload": event.payload,
-                **({"not_before": self.not_before, "since": self.since} if self.not_before else {}),
+                **({name: getattr(self, name) for name in _WAITING} if self.since else {}),
             },
             separators=(",", ":"),
         )
@@ -149,10 +159,23 @@ class Delivery:
             correlation_id=data["correlation_id"],
             payload=data.get("payload"),
         )
-        waiting = [data.get(name, "") for name in ("not_before", "since")]
-        if not all(isinstance(each, str) for each in waiting):
-            raise Undeliverable("the queue message lacks a readable not_before or since")
-        return cls(event, data["destination"], *waiting)
+        waiting = {name: data[name] for name in _WAITING if name in data}
+        if not all(type(value) is type(_WAITING[name]) for name, value in waiting.items()) or not all(
+            _is_time(waiting.get(name, "")) for name in ("not_before", "since")
+        ):
+            raise Undeliverable("the queue message says unreadably since when and until when it waits")
+        return cls(event, data["destination"], **waiting)
+
+
+# What a message says of its waiting, with the values of one that does not.
+_WAITING: Mapping[str, Any] = {"not_before": "", "since": "", "tries": 0, "alone": False}
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return not text or datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _digest(text: str) -> str:

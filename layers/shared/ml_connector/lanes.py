@@ -5,10 +5,11 @@ at a time, and SQS passes over a lane that is busy; so a backlog of ten thousand
 LANES workers per destination, and another connection's event is next as soon as one is free.
 
 A delivery that cannot be made at once must not hold up its lane: it leaves it for a group of its own, with the time
-before which it is not tried, and is hidden there by its visibility time-out. Order needs no lane: the version guard of
-the delivery never lets an older version over a newer one. A message whose worker crashed stays in its lane until it is
-visible again; at its fifth receive it is taken for one that crashes workers, and leaves too. Where our own count of a
-vendor's limits says "not yet", the lane as a whole waits.
+before which it is not tried, and is hidden there by its visibility time-out. When that time has come it goes back into
+its lane: were it tried where it is, a thousand waiting deliveries of one connection would take all workers at once.
+Order needs no lane: the version guard of the delivery never lets an older version over a newer one. A message whose
+worker crashed stays in its lane until it is visible again; at its fifth receive it is taken for one that crashes
+workers, and leaves for good. Where our own count of a vendor's limits says "not yet", the lane as a whole waits.
 """
 
 from __future__ import annotations
@@ -63,13 +64,16 @@ class Lanes:
         delivery = message.delivery
         in_lane = message.group != delivery.own_group
         if in_lane and message.receives >= CRASHES:
-            return self._move(message, "its workers crashed", FAULT_SECONDS)
+            return self._move(message, "its workers crashed", FAULT_SECONDS, alone=True)
         if (early := self._early(delivery)) > 0:
             self.queue.postpone(message.handle, early)
             raise RetryLater("not yet due", early)
+        if not in_lane and not delivery.alone:
+            self.queue.move(replace(delivery, not_before=""), message.id)
+            return Result("moved", "its time has come")
         first = datetime.fromisoformat(delivery.since) if delivery.since else message.first_received
         try:
-            return self.courier.carry(delivery, message.receives, first)
+            return self.courier.carry(delivery, message.receives + delivery.tries, first)
         except RetryLater as later:
             seconds = math.ceil(later.after or 1)
             if in_lane and isinstance(later, Throttled) and message.receives < CRASHES - 1:
@@ -83,7 +87,7 @@ class Lanes:
         except Exception as error:
             self.faulted(error)
             if in_lane:
-                return self._move(message, type(error).__name__, FAULT_SECONDS)
+                return self._move(message, type(error).__name__, FAULT_SECONDS, alone=True)
             raise
 
     def _early(self, delivery: Delivery) -> int:
@@ -92,11 +96,13 @@ class Lanes:
         left = (datetime.fromisoformat(delivery.not_before) - self.clock()).total_seconds()
         return min(round(left + 0.5), _HIDDEN_AT_MOST)
 
-    def _move(self, message: Message, reason: str, seconds: int) -> Result:
+    def _move(self, message: Message, reason: str, seconds: int, *, alone: bool = False) -> Result:
         moved = replace(
             message.delivery,
             not_before=_stamp(self.clock() + timedelta(seconds=seconds)),
             since=message.delivery.since or _stamp(message.first_received),
+            tries=message.delivery.tries + 1,
+            alone=alone,
         )
         # A crash before the acknowledgement repeats this: the message's id makes it the same one.
         self.queue.move(moved, message.id)

@@ -69,7 +69,8 @@ def unwrap(body: str) -> Parked:
 
 def again(delivery: Delivery) -> Delivery:
     """The delivery as a person sends it once more: its patience starts anew."""
-    return replace(delivery, event=replace(delivery.event, origin="replay"), not_before="", since="")
+    event = replace(delivery.event, origin="replay")
+    return Delivery(event, delivery.destination)
 
 
 def shown(reason: str, size: int = MAX_REASON) -> str:

@@ -47,12 +47,15 @@ class DeliveriesQueue:
         return [entry for entry in batch if entry["Id"] not in taken]
 
     def move(self, delivery: Delivery, key: str) -> None:
-        """Sends it again, into a group of its own. The same `key` within five minutes is the same message."""
+        """Sends it again: into a group of its own while it waits, else into its lane.
+
+        The same `key` within five minutes is the same message.
+        """
         body = delivery.to_json()
         self._client.send_message(
             QueueUrl=self._url,
             MessageBody=body if len(body) <= MAX_BYTES else delivery.thin().to_json(),
-            MessageGroupId=delivery.own_group,
+            MessageGroupId=delivery.group,
             MessageDeduplicationId=key,
         )
 
@@ -98,7 +101,7 @@ def _batches(deliveries: Sequence[Delivery]) -> Iterator[list[SendMessageBatchRe
             {
                 "Id": str(index),
                 "MessageBody": body,
-                "MessageGroupId": delivery.lane,
+                "MessageGroupId": delivery.group,
                 "MessageDeduplicationId": delivery.id,
             }
         )

@@ -170,7 +170,6 @@ def test_a_burst_holds_up_another_connections_event_no_longer_than_the_calls_in_
     assert latency(Model("burst", seconds), arrives) <= seconds + 0.1
 
 
-@pytest.mark.xfail(reason="what waits in groups of its own comes back beside the lanes, on all workers")
 @pytest.mark.parametrize("seconds", [0.2, 55.0])
 @pytest.mark.parametrize("arrives", [100.0, 400.0])
 def test_a_burst_that_fails_holds_up_nobody_either(seconds: float, arrives: float) -> None:
