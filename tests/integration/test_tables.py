@@ -46,6 +46,7 @@ WHOLE = Memory(
     chain="0123456789abcdef0123456789abcdef",
     number="INV-000412",
     target="1234567890",
+    doubt=Version("2026-11-22T08:05:00Z", "fedcba9876543210"),
 )
 
 

@@ -102,6 +102,20 @@ def test_older_event_does_not_go_over_a_newer_update_without_an_answer(desk: Des
     assert desk.courier().carry(newer).outcome == "skipped"
 
 
+def test_doubt_about_a_newer_update_outlives_attempts_of_others(desk: Desk) -> None:
+    """A soak found it: 9 went unanswered but was there, 10 was throttled, and then 8 was put over 9."""
+    desk.courier().carry(delivery(modified="2026-11-22T07:00:00+0100", status="draft"))
+    desk.vendor.faults = [("after", Unknown("no answer")), RetryLater("too many", 1, 429)]
+    nine = delivery(modified="2026-11-22T09:00:00+0100", status="paid")
+    ten = delivery(modified="2026-11-22T10:00:00+0100", status="void")
+    for each in (nine, ten):
+        with pytest.raises(RetryLater):
+            desk.courier().carry(each)
+    desk.books.records["invoice", "460000000098765"] = ten.event.payload or {}
+    desk.courier().carry(delivery(modified="2026-11-22T08:00:00+0100", status="sent"))
+    assert [version for _, version in desk.vendor.updates] == [str(nine.event.version), str(ten.event.version)]
+
+
 def test_change_of_the_same_second_as_one_that_is_found_does_not_go_over_it(desk: Desk) -> None:
     """The order of two versions is decided when all is known that is there."""
     desk.books.records["invoice", "460000000098765"] = payload(status="paid")

@@ -140,7 +140,13 @@ class _Trip:
         if (left := _seconds(self.memory.lease_until, self.now)) > 0:
             raise RetryLater("another worker has this delivery", math.ceil(left))
         name, reason = "lose" if self.memory.request else "wait", f"its worker {self.memory.owner} crashed"
-        self._close(name, "unknown", reason=reason, version=self.memory.pending)
+        changes = {} if self.memory.request else {"doubt": self._doubt()}
+        self._close(name, "unknown", reason=reason, version=self.memory.pending, changes=changes)
+
+    def _doubt(self) -> Version | None:
+        """The newer of what was in doubt already and what the call without an answer was to put there."""
+        before, now = self.memory.doubt, self.memory.pending
+        return before if before and now and now.older_than(before) else now or before
 
     def _run(self) -> Result:
         connection = self.of.connections.connection(self.event.connection)
@@ -173,7 +179,7 @@ class _Trip:
         payload = self.event.payload
         # Two changes within one second, or a payload without a time, cannot be put in order, and an update without an
         # answer may have put a newer version there: Zoho has the newest.
-        others = {self.memory.version, self.memory.pending} - {None, self.event.version}
+        others = {self.memory.version, self.memory.pending, self.memory.doubt} - {None, self.event.version}
         undecided = any(other and not other.older_than(self.event.version) for other in others)
         fetched = payload is None or undecided
         if payload is None or undecided:
@@ -281,10 +287,10 @@ class _Trip:
         if self.claimed and open_question:
             self._close("lose", outcome, reason=error.reason, status=error.status)
         elif self.claimed:
-            # A refusal may be kept under its key and repeated: the next create gets another one. An update without an
-            # answer stays pending: its version may be there.
-            pending = self.memory.pending if unknown else None
-            again: Mapping[str, object] = self._anew() if refused else {"request": None, "pending": pending}
+            # A refusal may be kept under its key and repeated: the next create gets another one.
+            again: dict[str, object] = self._anew() if refused else {"request": None, "pending": None}
+            if unknown:
+                again["doubt"] = self._doubt()
             self._close("wait", outcome, reason=error.reason, status=error.status, changes=again)
         elif self.begun:
             self._close("fail", outcome, reason=error.reason, status=error.status)
@@ -370,6 +376,7 @@ def _applied(receipt: Receipt, version: Version | None, request: Request | None)
     return {
         "version": version,
         "pending": None,
+        "doubt": None,
         "request": None,
         "attempts": 0,
         "first_attempt_at": "",

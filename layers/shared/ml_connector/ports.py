@@ -65,6 +65,8 @@ class Memory:
     version: Version | None = None
     """The newest version applied at the destination."""
     pending: Version | None = None
+    doubt: Version | None = None
+    """The newest version that an update without an answer may have put there."""
     external_id: str = ""
     thread_id: str = ""
     target: str = ""

@@ -155,7 +155,9 @@ def _as_listed(connection: Connection, row: Mapping[str, Any]) -> Connection:
 
 def _knows(memory: Memory, modified: str) -> bool:
     """True if this version was applied, or is being tried, or is parked for a person."""
-    return any(version is not None and version.at >= modified for version in (memory.version, memory.pending))
+    return any(
+        version is not None and version.at >= modified for version in (memory.version, memory.pending, memory.doubt)
+    )
 
 
 def _stamp(moment: datetime) -> str:

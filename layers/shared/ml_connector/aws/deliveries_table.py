@@ -118,6 +118,7 @@ def _row(record_key: str, memory: Memory) -> dict[str, Any]:
     row["number_pk"] = f"{record_key.partition('#')[0]}#{memory.number}" if memory.number else ""
     row["version"] = str(memory.version) if memory.version else None
     row["pending"] = str(memory.pending) if memory.pending else None
+    row["doubt"] = str(memory.doubt) if memory.doubt else None
     row["request"] = zlib.compress(json.dumps(asdict(memory.request)).encode()) if memory.request else None
     return row
 
@@ -125,7 +126,7 @@ def _row(record_key: str, memory: Memory) -> dict[str, Any]:
 def _memory(row: Mapping[str, Any]) -> Memory:
     known = {name: row[name] for name in Memory.__dataclass_fields__ if name in row}
     known["number"] = row.get("number_pk", "").partition("#")[2]
-    for name in ("version", "pending"):
+    for name in ("version", "pending", "doubt"):
         if name in known:
             known[name] = Version.parse(known[name])
     if "request" in known:
