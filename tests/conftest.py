@@ -27,6 +27,11 @@ _HERE = Path(__file__).parent
 _WITHOUT_NETWORK = (_HERE / "unit", _HERE / "contract")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """End-to-end tests come last: their sandbox lives on until the end, and its threads need sockets."""
+    items.sort(key=lambda item: item.path.is_relative_to(_HERE / "e2e"))
+
+
 @pytest.fixture(autouse=True)
 def network(request: pytest.FixtureRequest) -> Iterator[None]:
     """Unit and contract tests open no socket (Unix sockets apart, which event loops need)."""
