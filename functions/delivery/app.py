@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from ml_connector.bootstrap import lanes
 from ml_connector.errors import RetryLater, Undeliverable
@@ -18,21 +17,37 @@ from ml_connector.lanes import Message
 
 logger = Logger()
 metrics = Metrics()
-processor = SqsFifoPartialProcessor(skip_group_on_error=True)
-processor.raise_on_entire_batch_failure = False
 
 METRICS = {"moved": "DeliveriesRetried"}
 """Metric by outcome, where it is not simply `Deliveries` and the outcome."""
 
 
-def carry(record: SQSRecord) -> None:
-    """One message: delivered, skipped, parked or moved. Raises when the message itself must come back."""
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Lambda entry point: an SQS FIFO batch in, the messages that must come back out."""
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in _coming_back(event["Records"])]}
+
+
+def _coming_back(records: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Ids of the messages that failed, and of those behind them in their groups, which are not tried.
+
+    A loop of our own: Powertools' batch processor imports its classes for every event source that there is (ADR 1).
+    """
+    failed: set[str] = set()
+    for record in records:
+        group = record["attributes"]["MessageGroupId"]
+        if group in failed or not carry(record):
+            failed.add(group)
+            yield record["messageId"]
+
+
+def carry(record: dict[str, Any]) -> bool:
+    """One message: delivered, skipped, parked or moved. False if the message itself must come back."""
     try:
-        delivery = Delivery.from_json(record.body)
+        delivery = Delivery.from_json(record["body"])
     except Undeliverable as error:
-        logger.error("unreadable message parked", extra={"message_id": record.message_id, "reason": error.reason})
-        metrics.add_metric("DeliveriesParked", MetricUnit.Count, 1)
-        return lanes(faulted).courier.reject(record.body, record.message_id, error.reason)
+        return _done(partial(_reject, record, error.reason))
     with logger.append_context_keys(
         connection=delivery.event.connection,
         record=f"{delivery.event.module}/{delivery.event.record_id}",
@@ -41,41 +56,46 @@ def carry(record: SQSRecord) -> None:
         delivery=delivery.id,
         call=delivery.event.correlation_id,
     ):
-        return _work(_message(delivery, record))
+        return _done(partial(_work, record, delivery))
 
 
-def _message(delivery: Delivery, record: SQSRecord) -> Message:
-    attributes = record.attributes
-    return Message(
-        delivery=delivery,
-        id=record.message_id,
-        group=attributes.message_group_id or "",
-        receives=int(attributes.approximate_receive_count),
-        first_received=datetime.fromtimestamp(int(attributes.approximate_first_receive_timestamp) / 1000, UTC),
-        handle=record.receipt_handle,
-    )
-
-
-def _work(message: Message) -> None:
+def _done(step: Callable[[], None]) -> bool:
+    """Takes the step. False if it must be taken again; the log says why."""
     try:
-        result = lanes(faulted).work(message)
+        step()
     except RetryLater as later:
         logger.warning("will be tried again", extra={"reason": later.reason, "seconds": later.after})
         metrics.add_metric("DeliveriesRetried", MetricUnit.Count, 1)
-        raise
+        return False
+    except Exception as error:
+        faulted(error)
+        return False
+    return True
+
+
+def _reject(record: dict[str, Any], reason: str) -> None:
+    logger.error("unreadable message parked", extra={"message_id": record["messageId"], "reason": reason})
+    metrics.add_metric("DeliveriesParked", MetricUnit.Count, 1)
+    lanes(faulted).courier.reject(record["body"], record["messageId"], reason)
+
+
+def _work(record: dict[str, Any], delivery: Delivery) -> None:
+    attributes = record["attributes"]
+    message = Message(
+        delivery=delivery,
+        id=record["messageId"],
+        group=attributes["MessageGroupId"],
+        receives=int(attributes["ApproximateReceiveCount"]),
+        first_received=datetime.fromtimestamp(int(attributes["ApproximateFirstReceiveTimestamp"]) / 1000, UTC),
+        handle=record["receiptHandle"],
+    )
+    result = lanes(faulted).work(message)
     log = {"parked": logger.error, "moved": logger.warning}.get(result.outcome, logger.info)
     log(result.outcome, extra={"reason": result.reason} if result.reason else {})
     metrics.add_metric(METRICS.get(result.outcome, f"Deliveries{result.outcome.capitalize()}"), MetricUnit.Count, 1)
 
 
 def faulted(error: Exception) -> None:
-    """A fault of ours or of AWS: the batch processor would only report the message, and say nothing."""
+    """A fault of ours or of AWS: the message is tried again, but not in silence."""
     logger.error("failed", exc_info=error)
     metrics.add_metric("DeliveriesFailed", MetricUnit.Count, 1)
-
-
-@logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
-def handler(event: dict[str, Any], context: Any) -> PartialItemFailureResponse:
-    """Lambda entry point: an SQS FIFO batch in, the messages that must come back out."""
-    return process_partial_response(event, carry, processor, context)

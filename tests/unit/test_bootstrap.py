@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
 
@@ -51,3 +52,14 @@ def test_uncounted_calls_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "LimitsUnreachable" in metrics.metric_set
     metrics.clear_metrics()
     assert "ConnectTimeoutError" in capsys.readouterr().out
+
+
+def test_clients_are_built_at_their_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a service's description takes time of a cold start; a delivery that succeeds needs no queue."""
+    session = Mock()
+    monkeypatch.setattr(clients, "_session", lambda: session)
+    bootstrap.lanes().queue.postpone("handle", 1)
+    bootstrap.courier().parked.park("{}", key="k", reason="r")
+    ((service,), _) = session.create_client.call_args
+    assert (service, session.create_client.call_count) == ("sqs", 1)
+    assert session.create_client().change_message_visibility.call_count == 1

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from functions.delivery import app
 from ml_connector.delivery import Result
-from ml_connector.errors import RetryLater
+from ml_connector.errors import RetryLater, Throttled
 from ml_connector.events import Delivery
 from ml_connector.lanes import CRASHES, FAULT_SECONDS, Lanes
 from tests.fakes import NOW, Clock, Queue, delivery
@@ -179,6 +180,18 @@ def test_failure_holds_back_nobody_else(courier: Courier, queue: Queue) -> None:
     assert [each.event.record_id for each, _ in queue.moved] == ["1"]
 
 
+def test_message_behind_a_failed_one_comes_back_untried(courier: Courier, queue: Queue) -> None:
+    """SQS gives them again in their order; other groups of the batch go on."""
+    courier.outcomes["1"] = Throttled("our own count says not yet", 5)
+    first, second = delivery(invoice_id="1"), replace(delivery(invoice_id="2"), destination="finance")
+    behind = message(delivery(invoice_id="3"), 3)
+    behind["attributes"]["MessageGroupId"] = first.lane
+    assert second.lane != first.lane
+    assert handle(message(first, 1), message(second, 2), behind) == ["m-1", "m-3"]
+    assert [each.event.record_id for each, _, _ in courier.carried] == ["1", "2"]
+    assert handle(behind) == [], "the next batch starts afresh"
+
+
 def test_parked_and_skipped_are_done(courier: Courier, queue: Queue, lines: Lines) -> None:
     """Both are acknowledged; what is parked is an error in the log and a metric of its own."""
     courier.outcomes = {"1": Result("parked", "the board is full"), "2": Result("skipped", "duplicate")}
@@ -211,11 +224,29 @@ def test_fault_of_ours_is_told_and_tried_again(courier: Courier, queue: Queue, l
     assert _metrics(printed) == {"DeliveriesFailed", "DeliveriesRetried"}
 
 
-def test_fault_in_the_own_group_comes_back_with_the_queues_time_out(courier: Courier, queue: Queue) -> None:
-    """Nothing is moved a second time."""
+def test_fault_in_the_own_group_comes_back_with_the_queues_time_out(
+    courier: Courier, queue: Queue, lines: Lines
+) -> None:
+    """Nothing is moved a second time; it is told once, with the record that it is about."""
     courier.outcomes["460000000098765"] = KeyError("bug")
     assert handle(message(replace(waiting(), alone=True))) == ["m-1"]
     assert (queue.moved, queue.postponed) == ([], [])
+    (line,) = [one for one in lines() if one.get("message") == "failed"]
+    assert (line["exception_name"], line["record"]) == ("KeyError", "invoice/460000000098765")
+
+
+def test_queue_that_cannot_be_reached_is_told(
+    courier: Courier, queue: Queue, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A delivery that cannot leave its lane, and a message that cannot be parked, come back, and not in silence."""
+    unreachable = Mock(side_effect=ConnectionError("no way to SQS"))
+    monkeypatch.setattr(queue, "move", unreachable)
+    monkeypatch.setattr(courier, "reject", unreachable)
+    courier.outcomes["460000000098765"] = RetryLater("busy", 37)
+    assert handle(message(delivery(), 1), message("not json", 2)) == ["m-1", "m-2"]
+    printed = lines()
+    assert [line["exception_name"] for line in printed if line.get("message") == "failed"] == ["ConnectionError"] * 2
+    assert "DeliveriesFailed" in _metrics(printed)
 
 
 def test_log_keys_do_not_outlive_their_message(courier: Courier, queue: Queue, lines: Lines) -> None:

@@ -52,7 +52,7 @@ class Queue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """Hands messages to the courier, and what failed to its own group."""
+    """Hands messages to the courier, and what failed to its own group. `faulted` is told what is not raised."""
 
     courier: Courier
     queue: Queue
@@ -85,10 +85,10 @@ class Lanes:
             self.queue.postpone(message.handle, seconds)
             raise
         except Exception as error:
+            if not in_lane:
+                raise
             self.faulted(error)
-            if in_lane:
-                return self._move(message, type(error).__name__, FAULT_SECONDS, alone=True)
-            raise
+            return self._move(message, type(error).__name__, FAULT_SECONDS, alone=True)
 
     def _early(self, delivery: Delivery) -> int:
         if not delivery.not_before:
