@@ -49,6 +49,9 @@ LIMITS = {
     "webhook to both receipts, s": 1.0,
 }
 
+DELIVERIES = {"delivery": "ledger", "delivery to Teams": "finance"}
+"""What is started: a delivery to monday and one to Teams. The slower start counts."""
+
 _numbers = count(1)
 
 
@@ -74,10 +77,10 @@ def main() -> None:
     figures = {
         "ingest cold start / floor": round(cold["ingest"].ratio(cold["ingest floor"]), 2),
         "ingest warm over its floor, ms": round(warm["ingest"] - warm["ingest floor"], 2),
-        "delivery cold start / floor": round(cold["delivery"].ratio(cold["delivery floor"]), 2),
+        "delivery cold start / floor": round(max(cold[name].ratio(cold["delivery floor"]) for name in DELIVERIES), 2),
         "dependency layer, MB": round(_size(BUILD / "DependenciesLayer"), 1),
         "ingest peak memory, MB": round(max(cold["ingest"].rss_mb, warm["ingest rss"])),
-        "delivery peak memory, MB": round(max(cold["delivery"].rss_mb, warm["delivery rss"])),
+        "delivery peak memory, MB": round(max(warm["delivery rss"], *(cold[name].rss_mb for name in DELIVERIES))),
         "webhook to both receipts, s": round(latency, 3),
     }
     others = {
@@ -124,7 +127,7 @@ def _http_event(box: Box) -> dict[str, Any]:
     }
 
 
-def _queue_event(box: Box) -> dict[str, Any]:
+def _queue_event(box: Box, destination: str = DELIVERIES["delivery"]) -> dict[str, Any]:
     payload = _payload(next(_numbers))["invoice"]
     record = read("invoice", payload)
     event = Event(
@@ -138,7 +141,7 @@ def _queue_event(box: Box) -> dict[str, Any]:
         correlation_id="bench",
         payload=payload,
     )
-    delivery = Delivery(event, "ledger")
+    delivery = Delivery(event, destination)
     attributes = {
         "ApproximateReceiveCount": "1",
         "ApproximateFirstReceiveTimestamp": str(int(time.time() * 1000)),
@@ -209,7 +212,8 @@ def _floors(box: Box, folder: Path) -> dict[str, tuple[str, Subject]]:
     entry = {"Id": "0", "MessageBody": message, "MessageGroupId": "bench", "MessageDeduplicationId": "bench"}
     batch = {"QueueUrl": box.stack.outputs["DeliveriesQueueUrl"], "Entries": [entry]}
     key = {"pk": {"S": "bench"}, "sk": {"S": "bench"}}
-    read_row = {"TableName": box.stack.outputs["DeliveryTableName"], "Key": key}
+    # Not the delivery table: the function may only query that one. The floor's call stays what it always was.
+    read_row = {"TableName": box.stack.spec("delivery").environment["CONNECTIONS_TABLE"], "Key": key}
     return {
         "ingest": ("ingest floor", floor(box.stack.spec("ingest"), folder / "f1", "sqs", "send_message_batch", batch)),
         "delivery": (
@@ -227,7 +231,10 @@ def _cold(box: Box, folder: Path, runs: int) -> dict[str, ColdStart]:
         for turn in range(runs):
             subjects = {
                 "ingest": Subject(box.stack.spec("ingest"), _http_event(box)),
-                "delivery": Subject(box.stack.spec("delivery"), _queue_event(box)),
+                **{
+                    name: Subject(box.stack.spec("delivery"), _queue_event(box, destination))
+                    for name, destination in DELIVERIES.items()
+                },
                 **dict(floors.values()),
                 **{
                     name: Subject(box.stack.spec(name), {})
@@ -240,6 +247,8 @@ def _cold(box: Box, folder: Path, runs: int) -> dict[str, ColdStart]:
             order = list(subjects)
             for name in order if turn % 2 == 0 else reversed(order):
                 samples.setdefault(name, []).append(measure({name: subjects[name]}, folder / "cold", 1)[name])
+    made = Counter(each["destination"] for each in box.audit() if each["outcome"] == "delivered")
+    assert all(made[to] == runs for to in DELIVERIES.values()), "a delivery failed: its time would mean nothing"  # noqa: S101
     return {name: medians(found) for name, found in samples.items()}
 
 

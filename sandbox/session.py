@@ -29,9 +29,11 @@ from ml_connector.aws.secrets import SecretStore
 from ml_connector.config.apply import apply, endpoint_id
 from ml_connector.config.load import load
 from ml_connector.config.model import ConnectionFile
+from ml_connector.connections import Connection
 from ml_connector.modules import ACTIONS
 from mlc import credentials
 from mlc.credentials import Vendor
+from sandbox import onboarding
 from sandbox.aws import BUILD, LocalStack, local_stack
 from sandbox.aws.emulator import ROOT
 from sandbox.aws.processes import free_port
@@ -57,28 +59,43 @@ class Box:
 
     organization: str = world.ZOHO_ORGANIZATION
 
-    def connect(
+    def enter(
         self,
         file: ConnectionFile,
-        refresh_token: str = world.ZOHO_REFRESH_TOKEN,
-        monday_token: str = world.MONDAY_TOKEN,
+        site: Site | None = None,
         workflows: Mapping[str, str] | None = None,
-    ) -> None:
-        """What a person does once, by `mlc connections apply`, `mlc credentials set` and in Zoho's settings."""
-        apply(file, self.connections, self.secrets, datetime.now(UTC))
+        *,
+        consented: bool = False,
+    ) -> Connection:
+        """`mlc connections apply` and `mlc credentials set`. `consented`: with the site's own refresh token of Zoho."""
+        # As if it had been in force for a while: reconcile tells what is older than the connection as changed, not new.
+        apply(file, self.connections, self.secrets, datetime.now(UTC) - timedelta(hours=1))
         connection = self.connections.connection(file.connection)
         assert connection is not None  # noqa: S101 - it was applied in the line above
+        client = {"client_id": world.ZOHO_CLIENT_ID, "client_secret": world.ZOHO_CLIENT_SECRET}
         for vendor, values in {
-            Vendor.ZOHO: {
-                "client_id": world.ZOHO_CLIENT_ID,
-                "client_secret": world.ZOHO_CLIENT_SECRET,
-                "refresh_token": refresh_token,
-            },
+            Vendor.ZOHO: {**client, **({"refresh_token": site.refresh_token} if site and consented else {})},
             Vendor.MICROSOFT: {"client_secret": world.MICROSOFT_CLIENT_SECRET},
-            Vendor.MONDAY: {"token": monday_token},
+            Vendor.MONDAY: {"token": site.monday_token if site else world.MONDAY_TOKEN},
             **({Vendor.WORKFLOWS: dict(workflows)} if workflows else {}),
         }.items():
             credentials.store(self.connections, self.secrets, connection, vendor, values)
+        return connection
+
+    def connect(
+        self, file: ConnectionFile, site: Site | None = None, workflows: Mapping[str, str] | None = None
+    ) -> None:
+        """What a person does once: `enter`, and connecting Zoho.
+
+        A site comes with a consent and with webhooks made by hand. Without one Zoho's consent page is opened, and
+        the webhooks are installed by API.
+        """
+        connection = self.enter(file, site, workflows, consented=True)
+        if site is None:
+            at = onboarding.LocalMlc(self.stack, self.zoho.advance)
+            onboarding.agree(at, self.stack, self.zoho, connection)
+            onboarding.install_webhooks(at, connection)
+            return
         endpoints = self.secrets.get(connection.name, "webhooks")["endpoints"]
         for module in connection.modules:
             for action in ACTIONS:
@@ -86,11 +103,14 @@ class Box:
                 url = f"{self.stack.webhook_url}/webhooks/zoho/{endpoint['token']}"
                 self.zoho.hook(connection.organization_id, url, endpoint["secrets"][0], module, action)
 
-    def open(self, *sites: Site) -> None:
-        """Connects more companies."""
+    def open(self, *sites: Site, connected: bool = True) -> None:
+        """More companies. Those that are not `connected` have no access to Zoho and no webhooks yet."""
         for site in sites:
             self.zoho.seed(site.seed())
-            self.connect(site.file(), site.refresh_token, site.monday_token)
+            if connected:
+                self.connect(site.file(), site)
+            else:
+                self.enter(site.file(), site)
         self.stack.invoke("refresh_tokens", {})
 
     def settled(self, seconds: float = 60.0) -> bool:
@@ -155,9 +175,11 @@ def sandbox(
             if hidden_seconds:
                 _hide_for(stack, hidden_seconds)
             stack.prewarm(*prewarm)
-            progress(f"applying {CONNECTION_FILE.relative_to(ROOT)}")
             box = _box(stack, stand_ins)
             file = load(CONNECTION_FILE)
+            progress(
+                f"connecting {file.connection}: {CONNECTION_FILE.relative_to(ROOT)}, Zoho's consent, webhooks by API"
+            )
             box.connect(file, workflows={"large-invoices": world.WORKFLOW_URL})
             box.connection = file.connection
             stack.invoke("refresh_tokens", {})
@@ -229,13 +251,12 @@ def _box(stack: LocalStack, stand_ins: StandIns) -> Box:
 
 def _hide_for(stack: LocalStack, seconds: int) -> None:
     """How long a message is hidden, and with it a claim holds: what a killed function leaves behind comes back sooner
-    than in production, by the same way."""
+    than in production, by the same way. So does what waits for a person, or for a record that Zoho does not have."""
     stack.client("sqs").set_queue_attributes(
         QueueUrl=stack.outputs["DeliveriesQueueUrl"], Attributes={"VisibilityTimeout": str(seconds)}
     )
     functions = stack.client("lambda")
     name = stack.deployment.physical["DeliveryFunction"]
     variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    functions.update_function_configuration(
-        FunctionName=name, Environment={"Variables": {**variables, "LEASE_SECONDS": str(seconds - 2)}}
-    )
+    variables |= {"LEASE_SECONDS": str(seconds - 2), "ATTENTION_SECONDS": "2", "MISSING_SECONDS": "5"}
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})

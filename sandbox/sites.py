@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ml_connector.config.model import ConnectionFile
@@ -12,15 +12,26 @@ from sandbox.vendors import default_world as world
 
 LEDGER = "ledger"
 """The name of a site's monday destination; its Teams destinations are called like the modules."""
+OFFICE = "office"
+"""The Teams destination that is told when a person must act, of sites that have one."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """One company. `retry` is the connection's `[retry]`; every module has a channel of its own."""
+    """One company. Every module has a channel of its own, and all have the board.
+
+    `retry`, `zoho` (what it says besides) and `routes` are the connection file's; without routes all that happens to a
+    module goes to its channel and onto the board. `notes` is the name of a zoho_comment destination.
+    """
 
     number: int
-    retry: Mapping[str, Any]
+    retry: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, Any] | None = None
+    modules: Sequence[str] = tuple(MODULES)
+    routes: Sequence[Mapping[str, Any]] = ()
+    zoho: Mapping[str, Any] = field(default_factory=dict)
+    office: bool = False
+    notes: str = ""
 
     @property
     def connection(self) -> str:
@@ -46,8 +57,9 @@ class Site:
     def channels(self) -> dict[str, str]:
         """Channel by Teams destination."""
         return {
-            destination_of(module): f"19:site{self.number}{module.replace('_', '')}@thread.tacv2" for module in MODULES
-        }
+            destination_of(module): f"19:site{self.number}{module.replace('_', '')}@thread.tacv2"
+            for module in self.modules
+        } | ({OFFICE: f"19:site{self.number}office@thread.tacv2"} if self.office else {})
 
     def file(self) -> ConnectionFile:
         """The connection file, as if it were read from TOML."""
@@ -61,14 +73,22 @@ class Site:
         return ConnectionFile.model_validate(
             {
                 "connection": self.connection,
-                "zoho": {"region": world.ZOHO_REGION, "organization_id": self.organization},
+                "zoho": {
+                    "region": world.ZOHO_REGION,
+                    "organization_id": self.organization,
+                    "modules": list(self.modules),
+                    **self.zoho,
+                },
                 "microsoft": {"tenant_id": world.MICROSOFT_TENANT, "client_id": world.MICROSOFT_CLIENT_ID},
                 "destinations": {
                     **{name: {**place, "channel_id": channel} for name, channel in self.channels.items()},
                     LEDGER: ledger,
+                    **({self.notes: {"type": "zoho_comment"}} if self.notes else {}),
                 },
-                "routes": [{"events": [f"{module}.*"], "to": [destination_of(module), LEDGER]} for module in MODULES],
+                "routes": list(self.routes)
+                or [{"events": [f"{module}.*"], "to": [destination_of(module), LEDGER]} for module in self.modules],
                 "retry": dict(self.retry),
+                "admin": OFFICE if self.office else None,
             }
         )
 

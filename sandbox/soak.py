@@ -21,13 +21,14 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import uuid4
 
 from ml_connector import audit
 from ml_connector.events import Delivery
 from ml_connector.modules import MODULES
+from ml_connector.parked import again, unwrap
 from ml_connector.ports import AuditEntry, Memory
 from ml_connector.records import read
 from sandbox.session import Box, sandbox
@@ -227,19 +228,21 @@ class Books:
 
 def send_parked_again(box: Box, sites: Sequence[Site]) -> int:
     """What a person does with what is parked: looks, removes a message that nobody knows of, sends it again."""
-    found: dict[str, Delivery] = {}
+    found: dict[str, tuple[Delivery, int | None]] = {}
     sqs, url = box.stack.client("sqs"), box.stack.outputs["ParkedQueueUrl"]
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
         for message in messages:
-            body = json.loads(message["Body"])
-            delivery = Delivery.from_json(json.dumps(body.get("delivery", body)))
-            found[delivery.id] = delivery
+            kept = unwrap(message["Body"])
+            if kept.delivery is None:
+                raise ValueError(f"unreadable: {kept.text}")
+            if kept.delivery.id not in found or kept.why.asked is not None:
+                found[kept.delivery.id] = kept.delivery, kept.why.asked
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     channels = {(site.connection, name): channel for site in sites for name, channel in site.channels.items()}
     for key, channel in channels.items():
         known = {
             delivery.event.record_id: box.rows.read(delivery.event.record_key, delivery.destination).external_id
-            for delivery in found.values()
+            for delivery, _ in found.values()
             if (delivery.event.connection, delivery.destination) == key
         }
         if known:
@@ -247,12 +250,12 @@ def send_parked_again(box: Box, sites: Sequence[Site]) -> int:
                 about = shown_in(message["card"]).get("Zoho id", "")
                 if about in known and message["id"] != known[about] and not message["deleted"]:
                     box.zoho.delete_message(channel, message["id"])
-    for delivery in sorted(found.values(), key=lambda each: str(each.event.version)):
-        again = replace(delivery, event=replace(delivery.event, origin="replay"), not_before="", since="")
+    for delivery, asked in sorted(found.values(), key=lambda each: str(each[0].event.version)):
+        resent = again(delivery, asked)
         sqs.send_message(
             QueueUrl=box.stack.outputs["DeliveriesQueueUrl"],
-            MessageBody=again.to_json(),
-            MessageGroupId=again.own_group,
+            MessageBody=resent.to_json(),
+            MessageGroupId=resent.own_group,
             MessageDeduplicationId=uuid4().hex,
         )
     return len(found)

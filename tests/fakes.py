@@ -18,12 +18,24 @@ from ml_connector.audit import verify
 from ml_connector.connections import Connection, Endpoint
 from ml_connector.delivery import Courier
 from ml_connector.destinations import Toolbox
-from ml_connector.errors import Gone, NotQueued, Undeliverable
-from ml_connector.events import Delivery, Event
+from ml_connector.errors import Gone, Missing, NotQueued, RetryLater, Undeliverable
+from ml_connector.events import DELETED, Delivery, Event, Version
+from ml_connector.gaps import Page
+from ml_connector.limits import Quota
 from ml_connector.modules import MODULES
 from ml_connector.parked import unwrap
-from ml_connector.ports import AuditEntry, CannotTell, Conflict, Destination, Issued, Memory, Receipt, Request
-from ml_connector.records import Record, read
+from ml_connector.ports import (
+    AuditEntry,
+    CannotTell,
+    Conflict,
+    Destination,
+    Issued,
+    Memory,
+    NothingThere,
+    Receipt,
+    Request,
+)
+from ml_connector.records import Record, deleted, read
 from ml_connector.tokens import Due
 from ml_connector.vendors.http import Http
 
@@ -85,7 +97,7 @@ def monday_settings(**changes: Any) -> dict[str, Any]:
 
 
 def connection(name: str = "acme-eu", **changes: Any) -> Connection:
-    """A connection with a bot channel, a workflow channel and a board; everything goes to the board."""
+    """A connection with a bot channel, a workflow channel, a board and notes; everything goes to the board."""
     data = {
         "connection": name,
         "version": 1,
@@ -98,6 +110,7 @@ def connection(name: str = "acme-eu", **changes: Any) -> Connection:
             "finance": {"type": "teams", "transport": "bot", "team_id": TEAM, "channel_id": CHANNEL},
             "purchasing": {"type": "teams", "transport": "workflows"},
             "ledger": monday_settings(),
+            "notes": {"type": "zoho_comment"},
         },
         "routing": "all",
         "routes": [{"events": ["*"], "when": {}, "to": ["ledger"]}],
@@ -136,15 +149,18 @@ def delivery(
     thin: bool = False,
     **changes: Any,
 ) -> Delivery:
-    """One event about one record; `changes` go into its payload."""
+    """One event about one record; `changes` go into its payload. Of a deleted one Zoho gives the id alone."""
     content = payload(module, **changes)
-    record = read(module, content)
+    deletes = action == DELETED
+    if deletes:
+        content = {MODULES[module].id_field: content[MODULES[module].id_field], **changes}
+    record = (deleted if deletes else read)(module, content)
     event = Event(
         connection="acme-eu",
         module=module,
         record_id=record.id,
         action=action,
-        version=record.version,
+        version=Version.deletion("2026-11-22T08:00:00.000000Z") if deletes else record.version,
         origin=origin,
         received_at="2026-11-22T08:00:00.000000Z",
         correlation_id="call-1",
@@ -155,7 +171,7 @@ def delivery(
 
 def record_of(each: Delivery) -> Record:
     assert each.event.payload is not None
-    return read(each.event.module, each.event.payload)
+    return (deleted if each.event.action == DELETED else read)(each.event.module, each.event.payload)
 
 
 # --- state -------------------------------------------------------------------------------------------------------
@@ -194,12 +210,16 @@ class Deliveries:
     history: list[Memory] = field(default_factory=list)
 
     def read(self, record_key: str, destination: str) -> Memory:
-        return self.rows.get((record_key, destination), Memory())
+        others = {name: row.link for (key, name), row in self.rows.items() if key == record_key and name != destination}
+        links = {name: link for name, link in others.items() if link}
+        return replace(self.rows.get((record_key, destination), Memory()), links=links)
 
     def write(self, record_key: str, destination: str, memory: Memory, entry: AuditEntry | None = None) -> Memory:
         if memory.rev != self.read(record_key, destination).rev:
             raise Conflict
         after = replace(memory, rev=memory.rev + 1)
+        if entry and entry.number and entry.outcome != "skipped":
+            after = replace(after, number=entry.number)
         self.rows[record_key, destination] = after
         self.history.append(after)
         if entry:
@@ -219,6 +239,25 @@ class Deliveries:
             entries = [e for e in self.audit.entries if f"{e.connection}#{e.module}#{e.record_id}" == key]
             found += verify(entries, {name: memory.chain for name, memory in self.of_record(key).items()})
         return found
+
+
+@dataclass
+class Known:
+    """What is known of records' statuses; `asked` lists what was looked up, `learnt` what was kept."""
+
+    rows: dict[str, tuple[Version, str]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    learnt: list[str] = field(default_factory=list)
+
+    def seen(self, record_key: str) -> tuple[Version, str] | None:
+        self.asked.append(record_key)
+        return self.rows.get(record_key)
+
+    def learn(self, record_key: str, version: Version, status: str) -> None:
+        before = self.rows.get(record_key)
+        if not (before and version.older_than(before[0])):
+            self.rows[record_key] = (version, status)
+            self.learnt.append(status)
 
 
 @dataclass
@@ -245,9 +284,12 @@ class Parked:
     """Keeps a message of the same key and reason once, as the real queue does for five minutes; as it was."""
 
     kept: dict[tuple[str, str], str] = field(default_factory=dict)
+    asked: list[int | None] = field(default_factory=list)
+    """With each, the question that a person is asked."""
 
     def park(self, body: str, *, key: str, reason: str) -> None:
         self.kept[key, reason] = unwrap(body).text
+        self.asked.append(unwrap(body).why.asked)
 
     @property
     def reasons(self) -> list[str]:
@@ -256,25 +298,44 @@ class Parked:
 
 @dataclass
 class Books:
-    """Zoho Books: `records` by (module, id), `rows` per module as its list would give them."""
+    """Zoho Books: `records` by (module, id), `rows` per module as its list would give them, `size` to a page.
+
+    `asked` lists the pages that were read, by module and number; every call counts in `calls`.
+    """
 
     records: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     rows: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     broken: dict[str, Exception] = field(default_factory=dict)
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    size: int = 200
+    calls: int = 0
+    allowed: int = 0
+    day: Quota | None = None
 
     def fetch(self, connection: Connection, module: str, record_id: str) -> Mapping[str, Any]:
+        self.calls += 1
         if module in self.broken:
             raise self.broken[module]
         if (module, record_id) not in self.records:
-            raise Undeliverable(f"Zoho Books, {module}: the record does not exist (any more)", 404)
+            raise Missing(f"Zoho Books, {module}: the record does not exist (any more)", 404)
         return self.records[module, record_id]
 
-    def changed_since(self, connection: Connection, module: str, since: str) -> Iterator[Mapping[str, Any]]:
-        self.asked.append((module, since))
+    def page(self, connection: Connection, module: str, number: int, status: str = "") -> Page:
+        self.calls += 1
+        self.asked.append((module, number))
         if module in self.broken:
             raise self.broken[module]
-        yield from self.rows.get(module, ())
+        rows = [row for row in self.rows.get(module, []) if status in ("", row.get("status"))]
+        return Page(rows[(number - 1) * self.size : number * self.size], len(rows) > number * self.size)
+
+    def allow(self, connection: Connection, calls: int) -> None:
+        self.allowed = calls
+
+    def quota(self, connection: Connection) -> Quota | None:
+        return self.day
+
+    def made(self, connection: Connection) -> int:
+        return self.calls
 
 
 # --- secrets and tokens ------------------------------------------------------------------------------------------
@@ -282,21 +343,31 @@ class Books:
 
 @dataclass
 class Secrets:
-    """One store; every function's process has a `view` of its own with a cache, as in Lambda."""
+    """One store; every function's process has a `view` of its own with a cache, as in Lambda.
+
+    `lagging`: what is read in place of what was stored last, as Secrets Manager may for a while.
+    """
 
     stored: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     cache: dict[tuple[str, str], tuple[float, Mapping[str, Any]]] = field(default_factory=dict)
     puts: int = 0
+    lagging: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     def get(self, connection: str, purpose: str, *, max_age: float = 300.0) -> Mapping[str, Any]:
         now = self.clock.monotonic()
         if (hit := self.cache.get((connection, purpose))) and now - hit[0] < max_age:
             return hit[1]
-        if (value := self.stored.get((connection, purpose))) is None:
+        value = self.lagging.get((connection, purpose)) or self.stored.get((connection, purpose))
+        if value is None:
             return {}
         self.cache[connection, purpose] = (now, value)
         return value
+
+    def newest(self, connection: str, purpose: str) -> Mapping[str, Any]:
+        if (connection, purpose) in self.lagging:
+            raise RetryLater(f"the {purpose} credentials of {connection} have just changed", 10)
+        return self.get(connection, purpose, max_age=0.0)
 
     def put(self, connection: str, purpose: str, value: Mapping[str, Any]) -> None:
         self.puts += 1
@@ -304,7 +375,7 @@ class Secrets:
         self.cache[connection, purpose] = (self.clock.monotonic(), value)
 
     def view(self) -> Secrets:
-        return Secrets(self.stored, self.clock)
+        return Secrets(self.stored, self.clock, lagging=self.lagging)
 
 
 @dataclass
@@ -448,6 +519,7 @@ class ModelVendor:
 
     clock: Clock
     keys: bool = True
+    covered: bool = False
     items: dict[str, str] = field(default_factory=dict)
     kept: dict[str, tuple[datetime, str]] = field(default_factory=dict)
     creates: int = 0
@@ -458,6 +530,8 @@ class ModelVendor:
     looks: int = 0
 
     def plan(self, event: Event, record: Record, memory: Memory) -> Request:
+        if event.action == DELETED and not memory.external_id:
+            raise NothingThere
         operation = "update" if memory.external_id else "create"
         return Request(
             operation=operation,

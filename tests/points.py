@@ -49,7 +49,8 @@ class _Wrapped:
         self._points, self._name, self._thing = points, name, thing
 
     def __getattr__(self, name: str) -> Any:
-        return self._around(f"{self._name}.{name}", getattr(self._thing, name))
+        each = getattr(self._thing, name)
+        return each if isinstance(each, DATA) else self._around(f"{self._name}.{name}", each)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._around(self._name, self._thing)(*args, **kwargs)

@@ -11,14 +11,13 @@ from typing import Any, TextIO
 import typer
 
 from ml_connector.aws.connections_table import ConnectionsTable
-from ml_connector.aws.schedules import TokenAgenda
+from ml_connector.aws.organizations import Organizations
 from ml_connector.aws.secrets import SecretStore
+from ml_connector.aws.token_agenda import TokenAgenda
 from ml_connector.connections import Connection
-from ml_connector.consent import Consent
 from ml_connector.errors import ConfigError
-from ml_connector.regions import HOSTS
+from ml_connector.regions import REGIONS
 from ml_connector.tokens import Due
-from mlc.stack import Stack
 
 
 class Vendor(StrEnum):
@@ -30,11 +29,12 @@ class Vendor(StrEnum):
 
 # What must be given, and what may be. Everything here is asked for without echo.
 FIELDS: Mapping[Vendor, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    Vendor.ZOHO: (("client_id", "client_secret"), ("refresh_token",)),
-    Vendor.MICROSOFT: (("client_secret",), ()),
+    # `client_region`: the data centre whose API console the client was made in, if it is not the connection's.
+    Vendor.ZOHO: (("client_id", "client_secret"), ("client_region", "refresh_token")),
+    # A certificate in place of the secret: `private_key` and `certificate` as PEM texts, from standard input.
+    Vendor.MICROSOFT: (("client_secret",), ("private_key", "certificate")),
     Vendor.MONDAY: (("token",), ()),
 }
-_KINDS = {Vendor.ZOHO: ("zoho",), Vendor.MICROSOFT: ("microsoft.bot",)}
 
 
 def ask(vendor: Vendor, connection: Connection) -> dict[str, str]:
@@ -50,13 +50,37 @@ def read(stream: TextIO) -> object:
         raise ConfigError("standard input is not JSON; credentials are an object of texts") from None
 
 
+def ends(secrets: SecretStore, connection: Connection, vendor: Vendor, given: object) -> str:
+    """Which working access ends when this is stored, as a sentence; "" if none does, or none that was not replaced."""
+    old = secrets.get(connection.name, vendor.value, max_age=0.0)
+    if vendor is Vendor.ZOHO and old.get("refresh_token") and isinstance(given, dict):
+        if "refresh_token" in given or not given.get("client_id") or "refresh_token" in _kept(old, given, connection):
+            return ""
+        return (
+            f"{connection.name} is connected to Zoho Books through another client or data centre. With this one "
+            f"nothing is fetched until somebody agrees anew (mlc auth zoho {connection.name}), and the old access can "
+            f"no longer be given back from here: mlc auth revoke zoho {connection.name} does it before."
+        )
+    if vendor is Vendor.MICROSOFT and "delegated" in old and "delegated" not in _registered(old, connection):
+        return (
+            f"The service account of {connection.name} signed in to another app registration. With this one nothing is "
+            f"posted as it until it signs in anew: mlc auth microsoft {connection.name}."
+        )
+    return ""
+
+
 def store(
     table: ConnectionsTable, secrets: SecretStore, connection: Connection, vendor: Vendor, given: object
 ) -> list[str]:
-    """Stores the values; gives back their names. Raises ConfigError for a wrong set of names."""
+    """Stores the values; gives back their names. The caller is the only writer (consent.only_writer).
+
+    Raises ConfigError for a wrong set of names.
+    """
     if not isinstance(given, dict) or not all(isinstance(value, str) and value for value in given.values()):
         raise ConfigError("credentials are a JSON object of texts")
     needed, optional = (_workflows(connection), ()) if vendor is Vendor.WORKFLOWS else FIELDS[vendor]
+    if vendor is Vendor.MICROSOFT and "private_key" in given:
+        needed, optional = ("private_key", "certificate"), ()
     missing, unknown = set(needed) - set(given), set(given) - set(needed) - set(optional)
     if missing or unknown:
         raise ConfigError(
@@ -67,17 +91,62 @@ def store(
                 if names
             )
         )
+    if vendor is Vendor.WORKFLOWS:
+        _refuse_connectors(given)
     fixed: dict[str, Any] = {}
     if vendor is Vendor.ZOHO:
-        fixed = {"region": connection.region}
+        fixed = _kept(secrets.newest(connection.name, vendor.value), given, connection)
+        if "refresh_token" not in fixed:
+            Organizations(table).forget(connection.name)
     if vendor is Vendor.MICROSOFT:
-        fixed = dict(connection.microsoft)
-    secrets.put(connection.name, vendor.value, {**fixed, **given})
-    if vendor is not Vendor.ZOHO or "refresh_token" in given:
+        if not connection.microsoft:
+            raise ConfigError(f"connection {connection.name!r} has no [microsoft] with tenant_id and client_id")
+        fixed = _registered(secrets.newest(connection.name, vendor.value), connection)
+    stored = {**fixed, **given}
+    secrets.put(connection.name, vendor.value, stored)
+    if vendor is not Vendor.ZOHO or "refresh_token" in stored:
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        for kind in _KINDS.get(vendor, ()):
+        for kind in _kinds(vendor, connection, stored):
             TokenAgenda(table).set(Due(connection.name, kind, now, "ok"))
     return sorted(given)
+
+
+def _kept(old: Mapping[str, Any], given: Mapping[str, str], connection: Connection) -> dict[str, Any]:
+    """What stays of the old ones: a new secret of the client ends no consent, another client ends it."""
+    region = given.get("client_region", connection.region)
+    if region not in REGIONS:
+        raise ConfigError(f"client_region {region[:20]!r} is no data centre; there are {', '.join(REGIONS)}")
+    same = (old.get("client_id"), old.get("region")) == (given["client_id"], connection.region)
+    return {**(old if same and "refresh_token" not in given else {}), "region": connection.region}
+
+
+def _kinds(vendor: Vendor, connection: Connection, stored: Mapping[str, Any]) -> list[str]:
+    """The tokens that the schedule renews with these credentials. Others are fetched by whoever needs them."""
+    if vendor is Vendor.ZOHO:
+        return ["zoho"]
+    if vendor is not Vendor.MICROSOFT:
+        return []
+    transports = {each["transport"] for each in connection.destinations.values() if each["type"] == "teams"}
+    kinds = ["microsoft.bot"] if "bot" in transports else []
+    return kinds + (["microsoft.delegated"] if "delegated" in stored else [])
+
+
+def _registered(old: Mapping[str, Any], connection: Connection) -> dict[str, Any]:
+    """The registration as the file names it. A new secret of the same one ends no service account's sign-in."""
+    now = dict(connection.microsoft)
+    same = all(old.get(name) == now.get(name) for name in ("tenant_id", "client_id"))
+    return {**now, **({"delegated": old["delegated"]} if same and "delegated" in old else {})}
+
+
+def _refuse_connectors(given: Mapping[str, str]) -> None:
+    """Addresses that Microsoft has switched off (contracts: microsoft-teams 1.3). Nothing of them is repeated."""
+    from ml_connector.vendors.microsoft import is_connector
+
+    if old := [name for name, url in given.items() if is_connector(url)]:
+        raise ConfigError(
+            f"{', '.join(old)}: this is the address of an Office 365 connector; Microsoft switched these off "
+            "in May 2026. Make a Workflows webhook in the channel (docs/teams.md) and give its address"
+        )
 
 
 def _workflows(connection: Connection) -> tuple[str, ...]:
@@ -89,18 +158,3 @@ def _workflows(connection: Connection) -> tuple[str, ...]:
     if not names:
         raise ConfigError(f"connection {connection.name!r} has no destination with the workflows transport")
     return names
-
-
-def consent(stack: Stack) -> Consent:
-    from ml_connector.vendors.http import Http
-    from ml_connector.vendors.zoho import ZohoAccounts
-
-    return Consent(
-        secrets=stack.secrets,
-        accounts=ZohoAccounts(Http(HOSTS)),
-        spend=lambda nonce, ends: False,
-        tokens_changed=lambda connection: None,
-        key=lambda: stack.secrets.text("oauth-state"),
-        clock=lambda: datetime.now(UTC),
-        redirect_uri=f"{stack.outputs['OAuthCallbackUrl'].replace('{vendor}', 'zoho')}",
-    )

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from secrets import token_urlsafe
 from typing import Annotated, Any
 
 import typer
 
+from ml_connector.consent import only_writer
 from ml_connector.errors import ConfigError
-from ml_connector.modules import EVENTS
+from mlc import auth, doctor, reconcile, routes, teams, trail, webhooks
 from mlc import credentials as keys
 from mlc import parked as waiting
-from mlc import trail
-from mlc.output import Exit, blocks, console, fail, friendly, literal, problems, say, table
+from mlc.options import DEFAULT_STACK, AsJson, File, Name, Profile, Region, StackName, date_option, event_named
+from mlc.output import Exit, console, fail, friendly, literal, problems, say, table
 from mlc.stack import Stack
 
 # pydantic, boto3 and requests are imported by the commands that need them: `mlc --help` shall not wait for them.
@@ -34,25 +34,21 @@ app = typer.Typer(
 connections = typer.Typer(no_args_is_help=True, help="Check and apply connection files.")
 parked = typer.Typer(no_args_is_help=True, help="Deliveries that wait for a person.")
 audit = typer.Typer(no_args_is_help=True, help="What happened to which record, and where it went.")
-webhooks = typer.Typer(no_args_is_help=True, help="The addresses that Zoho calls.")
 credentials = typer.Typer(no_args_is_help=True, help="Credentials, kept in Secrets Manager.")
-auth = typer.Typer(no_args_is_help=True, help="Connect accounts.")
 for name, group in {
     "connections": connections,
     "parked": parked,
     "audit": audit,
-    "webhooks": webhooks,
+    "routes": routes.group,
+    "webhooks": webhooks.group,
     "credentials": credentials,
-    "auth": auth,
+    "auth": auth.group,
+    "teams": teams.group,
 }.items():
     app.add_typer(group, name=name)
+app.command("doctor", epilog="Example: mlc doctor acme-eu")(doctor.doctor)
+app.command("reconcile", epilog="Example: mlc reconcile acme-eu --report --from 2026-10-01")(reconcile.reconcile)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-StackName = Annotated[str, typer.Option("--stack", envvar="MLC_STACK", help="Name of the CloudFormation stack.")]
-Profile = Annotated[str | None, typer.Option("--profile", envvar="AWS_PROFILE", help="AWS profile.")]
-Region = Annotated[str | None, typer.Option("--region", envvar="AWS_REGION", help="AWS region.")]
-FileArg = Annotated[Path, typer.Argument(help="A connection file, such as connections/example.toml.")]
-Name = Annotated[str, typer.Argument(help="Name of the connection.")]
 What = Annotated[str, typer.Argument(help="Document number, Zoho id, Teams message or monday item id, or a link.")]
 WhatOrAll = Annotated[str | None, typer.Argument(help="Number, id or link of one record; all if left out.")]
 WhatParked = Annotated[str, typer.Argument(help="Its id in `mlc parked list`, a Zoho id or a document number.")]
@@ -63,7 +59,6 @@ Whats = Annotated[
 Destination = Annotated[str, typer.Option("--destination", help="Only for this destination.")]
 Reason = Annotated[str, typer.Option("--reason", help="Only if the reason contains this.")]
 EventName = Annotated[str, typer.Option("--event", help="Such as invoice.created.")]
-DEFAULT_STACK = "ml-connector"
 DEFAULT_CONNECTION = Path("connections/example.toml")
 
 
@@ -89,15 +84,8 @@ class Outcome(StrEnum):
     RETRY = "retry"
     UNKNOWN = "unknown"
     PARKED = "parked"
+    RESENT = "resent"
     DROPPED = "dropped"
-
-
-def _event(name: str) -> str:
-    if name not in EVENTS:
-        near = get_close_matches(name, EVENTS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"events are {', '.join(EVENTS)}"
-        fail(f"{name!r} is no event; {hint}", Exit.USAGE)
-    return name
 
 
 # --- connections -----------------------------------------------------------------------------------------------
@@ -105,7 +93,7 @@ def _event(name: str) -> str:
 
 @connections.command("validate", epilog="Example: mlc connections validate connections/example.toml")
 @friendly
-def connections_validate(file: FileArg, as_json: AsJson = False) -> None:
+def connections_validate(file: File, as_json: AsJson = False) -> None:
     """Check a file whole, without AWS. Exit code 3 if something is wrong."""
     from ml_connector.config.load import load, unused
 
@@ -146,56 +134,56 @@ def connections_schema() -> None:
 @connections.command("apply", epilog="Example: mlc connections apply connections/example.toml --stack ml-connector")
 @friendly
 def connections_apply(
-    file: FileArg,
+    file: File,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, whatever is renamed.")] = False,
     stack: StackName = DEFAULT_STACK,
     profile: Profile = None,
     region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a file and put it into force within a minute. The old configuration stays if anything is wrong."""
-    from ml_connector.config.apply import apply
+    from ml_connector.config.apply import apply, renamed
     from ml_connector.config.load import load
 
     checked = load(file)
     at = Stack(stack, profile, region)
+    if not yes:
+        _ask_renamed(renamed(checked, at.connections))
     done = apply(checked, at.connections, at.secrets, datetime.now(UTC))
 
     def people() -> None:
         word = "applied as" if done.changed else "already in force:"
         console.print(f"[green]✓[/] {done.connection}: {word} version {done.version}, {done.endpoints} endpoints")
-        console.print(f"  addresses for Zoho: mlc webhooks list {done.connection}")
+        if done.dropped:
+            console.print(f"  no longer carried: {', '.join(done.dropped)}; what Zoho still sends of it is ignored")
+        for module, since in done.resumed.items():
+            console.print(f"  carried again: {module}; what changed in Zoho since {since} is looked for and sent")
+        console.print(f"  webhooks in Zoho, made or put right: mlc webhooks install {done.connection}")
 
     say(asdict(done), as_json=as_json, people=people)
 
 
-# --- webhooks and credentials ------------------------------------------------------------------------------------
+def _terminal() -> bool:
+    return sys.stdin.isatty()
 
 
-@webhooks.command("list", epilog="Example: mlc webhooks list acme-eu --reveal")
-@friendly
-def webhooks_list(
-    connection: Name,
-    reveal: Annotated[bool, typer.Option(help="Show addresses and secrets whole, to be pasted into Zoho.")] = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
-    as_json: AsJson = False,
-) -> None:
-    """One address and secret per module and event. They are bearer secrets: hidden unless you say --reveal."""
-    at = Stack(stack, profile, region)
-    at.connection(connection)
-    stored = at.secrets.get(connection, "webhooks", max_age=0.0).get("endpoints", {})
-    if not stored:
-        raise ConfigError(f"connection {connection!r} has no endpoints; apply it first")
-    rows = [
-        {
-            "event": identity.removeprefix("zoho."),
-            "url": at.webhook_address(each["token"] if reveal else "…"),
-            "secret": each["secrets"][-1] if reveal else "…",
-        }
-        for identity, each in sorted(stored.items())
-    ]
-    say(rows, as_json=as_json, people=lambda: blocks(rows))
+def _ask_renamed(pairs: list[tuple[str, str]]) -> None:
+    """Goes on only with somebody's word that records may be there twice."""
+    if not pairs:
+        return
+    for old, new in pairs:
+        typer.echo(
+            f"{old!r} is gone and {new!r} leads to the same board or channel. What {old!r} made there is not known to "
+            f"{new!r}: each record that changes gets a second item or card, and the first one is never changed again. "
+            f"Keep the name {old!r} to go on with what is there.",
+            err=True,
+        )
+    if not _terminal():
+        fail("nothing was applied: keep the name, or say --yes", Exit.USAGE)
+    typer.confirm("Apply it all the same?", abort=True, err=True)
+
+
+# --- credentials ---------------------------------------------------------------------------------------------------
 
 
 @credentials.command("set", epilog="Example: mlc credentials set acme-eu monday --from-stdin < monday.json")
@@ -204,6 +192,7 @@ def credentials_set(
     connection: Name,
     vendor: Annotated[keys.Vendor, typer.Argument(help="Whose credentials.")],
     from_stdin: Annotated[bool, typer.Option(help="Read a JSON object instead of asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, even if they end a working access.")] = False,
     stack: StackName = DEFAULT_STACK,
     profile: Profile = None,
     region: Region = None,
@@ -215,7 +204,13 @@ def credentials_set(
     at = Stack(stack, profile, region)
     configured = at.connection(connection)
     given = keys.read(sys.stdin) if from_stdin else keys.ask(vendor, configured)
-    names = keys.store(at.connections, at.secrets, configured, vendor, given)
+    if not yes and (loss := keys.ends(at.secrets, configured, vendor, given)):
+        typer.echo(loss, err=True)
+        if from_stdin or not sys.stdin.isatty():
+            fail("nothing was stored; say --yes to store them all the same", Exit.USAGE)
+        typer.confirm("Store them all the same?", abort=True, err=True)
+    with only_writer(at.leases, connection, vendor.value, time.sleep):
+        names = keys.store(at.connections, at.secrets, configured, vendor, given)
     say(
         {"connection": connection, "vendor": vendor.value, "stored": names},
         as_json=as_json,
@@ -223,22 +218,6 @@ def credentials_set(
             f"[green]✓[/] {connection}: {vendor.value} credentials stored ({', '.join(names)})"
         ),
     )
-
-
-@auth.command("zoho", epilog="Example: mlc auth zoho acme-eu")
-@friendly
-def auth_zoho(
-    connection: Name,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print the address at which a Zoho administrator gives access. It works once, for ten minutes."""
-    at = Stack(stack, profile, region)
-    at.connection(connection)
-    url = keys.consent(at).begin(connection, token_urlsafe(16))
-    say({"connection": connection, "url": url}, as_json=as_json, people=lambda: console.print(url, soft_wrap=True))
 
 
 # --- trying out ----------------------------------------------------------------------------------------------------
@@ -250,14 +229,20 @@ def preview(
     payload: Annotated[Path, typer.Argument(help="The body that Zoho would send.", exists=True, dir_okay=False)],
     event: EventName,
     connection: Annotated[
-        Path | None, typer.Option("--connection", help=f"Connection file.  [default: {DEFAULT_CONNECTION}]")
+        Path | None,
+        typer.Option(
+            "--connection",
+            help=f"Connection file.  [default: {DEFAULT_CONNECTION}]",
+            exists=True,
+            dir_okay=False,
+        ),
     ] = None,
     content_type: Annotated[str, typer.Option(help="Content type of the payload.")] = "application/json",
     raw: Annotated[bool, typer.Option("--raw", help="Show the exact bodies of the requests.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the event, the routes taken and what would be sent there. Nothing is sent; AWS is not needed."""
-    _event(event)
+    event_named(event)
     file = connection or DEFAULT_CONNECTION
     if connection is None and not file.exists():
         fail(f"there is no {file} here; name a connection file with --connection", Exit.FOUND_PROBLEMS)
@@ -281,7 +266,7 @@ def send_test(
     as_json: AsJson = False,
 ) -> None:
     """Send a signed webhook to the stack, as Zoho would, and follow it to its destinations. It is really delivered."""
-    _event(event)
+    event_named(event)
     from mlc import send_test as testing
 
     at = Stack(stack, profile, region)
@@ -299,9 +284,7 @@ def send_test(
 @friendly
 def audit_list(
     connection: Name,
-    since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First UTC day; today if left out.")
-    ] = None,
+    since: Annotated[datetime | None, date_option("--since", "First UTC day; today if left out.")] = None,
     state: Annotated[Outcome | None, typer.Option(help="Only this outcome.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
     stack: StackName = DEFAULT_STACK,
@@ -452,11 +435,12 @@ def parked_retry(
     """Send parked deliveries again, after their reason is gone.
 
     If the reason says that a call got no answer, look at the destination first: by sending it again you say that
-    it is not there. If it is, drop it.
+    it is not there. If it is, drop it. The audit trail keeps who sent what.
     """
     wanted = _wanted(connection, what, destination, reason, everything=everything)
     at = Stack(stack, profile, region)
-    _report(at.parked, waiting.retry(at.parked, at.deliveries, wanted), as_json=as_json)
+    who = waiting.identity(at.session)
+    _report(at.parked, waiting.retry(at.parked, at.deliveries, wanted, connection, who), as_json=as_json)
 
 
 @parked.command("drop", epilog="Example: mlc parked drop acme-eu INV-000412 --yes")

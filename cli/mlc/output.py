@@ -140,12 +140,12 @@ def friendly(command: Callable[P, R]) -> Callable[P, R]:
         except ConnectorError as error:
             fail(str(error))
         except Exception as error:
-            fail(_of_aws(error) or _ours(error))
+            fail(of_aws(error) or _ours(error))
 
     return run
 
 
-def _of_aws(error: Exception) -> str:
+def of_aws(error: Exception) -> str:
     """What AWS or its client says, with the way out; "" for any other error."""
     from botocore import exceptions as aws  # takes its time, and most commands end well
 

@@ -1,9 +1,10 @@
 """What waits for a person: shown, sent again, or dropped.
 
 Looking does not consume: messages are received, hidden while we work, and made visible again. Should `mlc` be killed,
-they come back by themselves after HIDDEN seconds. Nothing is deleted before what replaces it is safe. A crash between
-the two leaves the message parked; sending it twice ends in one effect, because of the name it is queued under (for
-five minutes) and because of the delivery's version guard (for ever).
+they come back by themselves after HIDDEN seconds. Nothing is deleted before what replaces it is safe, and nothing is
+done before the audit trail says who does it. A crash in between leaves the message parked; sending it twice ends in
+one effect, because of the name it is queued under (for five minutes) and because of the delivery's version guard (for
+ever).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -186,7 +188,7 @@ class ParkedQueue:
         delivery = held.delivery
         self._client.send_message(
             QueueUrl=self._deliveries_url,
-            MessageBody=parked.again(delivery).to_json() if delivery else held.parked.text,
+            MessageBody=parked.again(delivery, held.parked.why.asked).to_json() if delivery else held.parked.text,
             MessageGroupId=delivery.lane if delivery else UNREADABLE,
             MessageDeduplicationId=hashlib.sha256(f"{held.id}#again".encode()).hexdigest(),
         )
@@ -196,55 +198,66 @@ class ParkedQueue:
         self._deleted.add(held.id)
 
 
-def retry(queue: ParkedQueue, deliveries: Deliveries, wanted: Callable[[Held], bool]) -> list[dict[str, Any]]:
+def retry(
+    queue: ParkedQueue, deliveries: Deliveries, wanted: Callable[[Held], bool], connection: str, who: str
+) -> list[dict[str, Any]]:
     """Sends them again, older versions of a record first. `done`: sent, or why not (then it stays parked)."""
 
-    def once_more(held: Held) -> str:
-        # Sent before by a run that crashed, or overtaken by a newer version: there is nothing left to do.
-        if held.delivery and (there := _superseded(deliveries, held.delivery)):
-            return there
-        queue.send_again(held)
-        return "sent"
+    def act(held: Held, done: str) -> None:
+        if done == "sent":
+            queue.send_again(held)
 
-    return _each(queue, wanted, once_more)
+    return _each(queue, wanted, lambda held: _note(deliveries, held, connection, who, "resent"), act)
 
 
 def drop(
     queue: ParkedQueue, deliveries: Deliveries, wanted: Callable[[Held], bool], connection: str, who: str
 ) -> list[dict[str, Any]]:
-    """Gives them up, and says so in the audit trail first."""
-
-    def give_up(held: Held) -> str:
-        _note_dropped(deliveries, held, connection, who)
-        return "dropped"
-
-    return _each(queue, wanted, give_up)
+    """Gives them up."""
+    return _each(queue, wanted, lambda held: _note(deliveries, held, connection, who, "dropped"))
 
 
-def _each(queue: ParkedQueue, wanted: Callable[[Held], bool], action: Callable[[Held], str]) -> list[dict[str, Any]]:
-    """One failure does not keep the others from being handled."""
+def _each(
+    queue: ParkedQueue,
+    wanted: Callable[[Held], bool],
+    note: Callable[[Held], str],
+    act: Callable[[Held, str], None] = lambda held, done: None,
+) -> list[dict[str, Any]]:
+    """Notes what is to be done, does it, deletes. One failure does not keep the others from being handled.
+
+    All of a row are noted before the first is sent: from then on a worker may hold the row.
+    """
     from botocore.exceptions import BotoCoreError, ClientError  # takes its time, which `mlc --help` should not
 
-    done = []
+    done: dict[str, dict[str, Any]] = {}
+
+    @contextmanager
+    def failing(held: Held) -> Iterator[None]:
+        try:
+            yield
+        except (ConnectorError, ClientError, BotoCoreError) as error:
+            done[held.id] = {"done": "failed", "why": str(error)}
+
     with queue.looking() as found:
-        for held in filter(wanted, found):
-            try:
-                outcome = action(held)
-                queue.delete(held)
-            except (ConnectorError, ClientError, BotoCoreError) as error:
-                done.append({**held.row, "done": "failed", "why": str(error)})
-            else:
-                done.append({**held.row, "done": outcome})
-    return done
+        chosen = list(filter(wanted, found))
+        for _, group in groupby(chosen, key=_row):
+            row = list(group)
+            for held in row:
+                with failing(held):
+                    done[held.id] = {"done": note(held)}
+            for held in row:
+                if "why" not in done[held.id]:
+                    with failing(held):
+                        act(held, done[held.id]["done"])
+                        queue.delete(held)
+    return [{**held.row, **done[held.id]} for held in chosen]
 
 
-def _superseded(deliveries: Deliveries, delivery: Delivery) -> str:
-    event = delivery.event
-    return superseded(event.version, deliveries.read(event.record_key, delivery.destination).version)
+def _note(deliveries: Deliveries, held: Held, connection: str, who: str, outcome: str) -> str:
+    """Writes the entry that says who did it, and returns what is to be done: to send nothing if there is no need to.
 
-
-def _note_dropped(deliveries: Deliveries, held: Held, connection: str, who: str) -> None:
-    """The row keeps its state. What nobody can read gets an entry under its own id."""
+    The row keeps its state. What nobody can read gets an entry under its own id.
+    """
     event = held.delivery.event if held.delivery else None
     names = (event.connection, event.module, event.record_id) if event else (connection, UNREADABLE, held.id)
     destination = held.delivery.destination if held.delivery else "-"
@@ -253,6 +266,8 @@ def _note_dropped(deliveries: Deliveries, held: Held, connection: str, who: str)
         memory = deliveries.read("#".join(names), destination)
         if memory.state == "sending" and memory.lease_until > now:
             raise Busy(f"a worker has {names[1]} {names[2]} right now; try again in two minutes")
+        # Sent before by a run that crashed, or overtaken by a newer version: there is nothing left to do.
+        there = superseded(event.version, memory.version) if event and outcome == "resent" else ""
         entry = audit.seal(
             audit.fit(
                 AuditEntry(
@@ -261,26 +276,28 @@ def _note_dropped(deliveries: Deliveries, held: Held, connection: str, who: str)
                     module=names[1],
                     record_id=names[2],
                     number=held.number or memory.number,
-                    event=event.name if event else UNREADABLE,
+                    event=event.entry_name if event else UNREADABLE,
                     version=str(event.version) if event else "",
                     origin="mlc",
                     destination=destination,
-                    outcome="dropped",
+                    outcome="skipped" if there else outcome,
                     attempt=memory.attempts,
                     correlation_id=event.correlation_id if event else "",
                     external_id=memory.external_id,
                     status=held.parked.why.status,
-                    reason=f"by {who}; was parked because: {held.parked.why.reason}",
+                    reason=f"by {who}; {there or f'was parked because: {held.parked.why.reason}'}",
                     delivery=held.delivery.id if held.delivery else held.id,
                 )
             ),
             memory.chain,
         )
+        # A crashed worker's claim stays as it is: the next attempt finds out what came of it.
+        after = memory if memory.state == "sending" else move(memory, "park")
         try:
-            deliveries.write("#".join(names), destination, replace(move(memory, "park"), chain=entry.hash), entry)
+            deliveries.write("#".join(names), destination, replace(after, chain=entry.hash), entry)
         except Conflict:
             continue
-        return
+        return there or {"resent": "sent"}.get(outcome, outcome)
     raise Busy(f"the row of {names[1]} {names[2]} keeps changing; try again")
 
 
@@ -339,6 +356,11 @@ def _order(held: Held) -> tuple[str, str, str, datetime]:
     if delivery is None:
         return "", "", "", held.sent
     return delivery.event.record_key, delivery.destination, delivery.event.version.at, held.sent
+
+
+def _row(held: Held) -> tuple[str, str]:
+    delivery = held.delivery
+    return (delivery.event.record_key, delivery.destination) if delivery else (UNREADABLE, held.id)
 
 
 def _begins(identity: str, what: str) -> bool:

@@ -6,19 +6,20 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from html import unescape
 from typing import Any
 
 from ml_connector.config.model import ConnectionFile
-from ml_connector.connections import Connection, Endpoint
 from ml_connector.destinations import Registry, Toolbox
-from ml_connector.errors import ConfigError, InboundRejected
-from ml_connector.ports import Memory
-from ml_connector.routing import destinations_for, routes_taken
-from ml_connector.sources import Inbound
-from ml_connector.sources.zoho_books import translate
+from ml_connector.events import DELETED, Version
+from ml_connector.ports import Memory, NothingThere
 from ml_connector.vendors.http import Http
 from mlc.output import console, line, printable
+from mlc.verdicts import PERHAPS, TAKEN, reading, unmet, verdicts
+
+_THERE = Memory("done", version=Version("", ""), external_id="ITS-ID", thread_id="ITS-THREAD")
+"""What a deletion finds: with nothing there, there would be nothing to mark."""
+_PERHAPS = " (if the record that Zoho gives meets it)"
 
 
 class _NoSecrets:
@@ -32,37 +33,44 @@ class _NoSecrets:
 
 
 def preview(file: ConnectionFile, event_name: str, body: bytes, content_type: str) -> dict[str, Any]:
-    """The event, the routes taken (counted from 1) and the exact requests of a first delivery. Raises ConfigError."""
-    if not body.strip():
-        raise ConfigError("the file is empty: ingest would answer 400 (body_unreadable)")
-    module, _, action = event_name.partition(".")
-    now = datetime.now(UTC)
-    connection = Connection.from_data({**file.compiled(), "version": 1, "applied_at": ""})
-    endpoint = Endpoint("preview", connection.name, "zoho", module, action)
-    call = Inbound("zoho", "", "", {"content-type": content_type}, body)
-    try:
-        event, record = translate(
-            call, endpoint, connection, received_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"), correlation_id="preview"
-        )
-    except InboundRejected as refusal:
-        detail = f": {refusal}" if str(refusal) != refusal.reason else ""
-        raise ConfigError(f"ingest would answer {refusal.status} ({refusal.reason}){detail}") from refusal
+    """The event, the routes (counted from 1) and the exact requests, as if nothing were known of the record.
+
+    Only a deletion is planned as of one that is there. `asked`: what Zoho would be asked for before anything is sent.
+    Raises ConfigError.
+    """
+    read = reading(file, event_name, body, content_type)
+    connection, event, record = read.connection, read.event, read.record
+    deletes = event.action == DELETED
     nothing = _NoSecrets()
-    registry = Registry(Toolbox(lambda hosts: Http(hosts), nothing, nothing, lambda: now))
-    requests = {}
-    for name in destinations_for(connection, event, record):
-        requests[name] = asdict(registry.destination(connection, name).plan(event, record, Memory()))
+    registry = Registry(Toolbox(lambda hosts: Http(hosts), nothing, nothing, lambda: read.now))
+    requests, skipped = {}, {}
+    routes = verdicts(read)
+    for name in (each.destination for each in read.deliveries):
+        place = registry.destination(connection, name)
+        try:
+            requests[name] = asdict(place.plan(event, record, _THERE if deletes else Memory()))
+        except NothingThere as nothing:
+            skipped[name] = str(nothing) or "nothing of it is there to mark"
     return {
         "event": event.name,
+        "names": list(event.names),
         "connection": connection.name,
         "record": record.id,
         "title": record.title,
         "version": str(event.version),
+        "asked": read.asked,
         "routes": [
-            {"route": index + 1, "to": list(connection.routes[index]["to"])}
-            for index in routes_taken(connection, event, record)
+            {"route": each["route"], "to": each["to"], **({"perhaps": True} if each["verdict"] == PERHAPS else {})}
+            for each in routes
+            if each["verdict"] in (TAKEN, PERHAPS)
+        ],
+        "not_taken": [
+            {"route": each["route"], "to": each["to"], "why": unmet(each)}
+            for each in routes
+            if each["verdict"] not in (TAKEN, PERHAPS)
         ],
         "requests": requests,
+        **({"skipped": skipped} if skipped else {}),
     }
 
 
@@ -71,11 +79,19 @@ def preview(file: ConnectionFile, event_name: str, body: bytes, content_type: st
 
 def show(plan: Mapping[str, Any], *, raw: bool) -> None:
     """The event, the routes, and what people will see in each place; with `raw` the exact bodies instead."""
-    line(f"{plan['event']} {plan['title']}", "bold")
+    line(f"{', '.join(plan['names'])} {plan['title']}", "bold")
     for route in plan["routes"]:
-        line(f"  route {route['route']} → {', '.join(route['to'])}")
+        line(f"  route {route['route']} → {', '.join(route['to'])}{_PERHAPS if 'perhaps' in route else ''}")
+    if plan["asked"]:
+        line(
+            f"  Zoho is asked first for the {', '.join(plan['asked'])}; below is what the webhook alone gives", "yellow"
+        )
+    for route in plan["not_taken"]:
+        line(f"  route {route['route']} is not taken: {'; '.join(route['why'])}", "dim")
     if not plan["routes"]:
         line("  no route matches: nothing would be sent", "yellow")
+    for name, reason in plan.get("skipped", {}).items():
+        line(f"  {name} is skipped: {reason}", "yellow")
     before: dict[tuple[str, ...], str] = {}
     for name, request in plan["requests"].items():
         console.print()
@@ -90,10 +106,17 @@ def show(plan: Mapping[str, Any], *, raw: bool) -> None:
             line(f"{name}: {'a' if same == name else 'the same'} card in Teams", "bold")
             for text in texts if same == name else ():
                 line(f"  {text}")
+        elif (told := _told(request["body"])) is not None:
+            what, text = told
+            line(f"{name}: {what}", "bold")
+            line(f"  {text}")
+        elif (note := request["body"].get("description")) is not None:
+            line(f"{name}: a note on the record in Zoho Books", "bold")
+            line(f"  {note}")
         else:
             variables = request["body"]["variables"]
             line(f"{name}: an item on monday board {variables['board']}", "bold")
-            line(f"  {variables['name']}")
+            line(f"  {variables.get('name', '(its name stays)')}")
             values = json.loads(variables["cols"])
             width = max(map(len, values))
             for column, value in values.items():
@@ -106,8 +129,20 @@ def show(plan: Mapping[str, Any], *, raw: bool) -> None:
 def _card(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The card in a message, or in the message of a new conversation."""
     for attachment in body.get("activity", body).get("attachments", ()):
-        content: Mapping[str, Any] = attachment["content"]
-        return content
+        content: Mapping[str, Any] | str = attachment["content"]
+        # To Graph a card is a text.
+        card: Mapping[str, Any] = json.loads(content) if isinstance(content, str) else content
+        return card
+    return None
+
+
+def _told(body: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What Teams is told without a card: an imported message, or a notification to people."""
+    match body:
+        case {"createdDateTime": _, "body": {"content": html}}:
+            return "an imported message in Teams", unescape(re.sub(r"<[^>]+>", " ", html)).strip()
+        case {"previewText": {"content": text}}:
+            return "a notification in people's activity feed", str(text)
     return None
 
 

@@ -22,13 +22,14 @@ from ml_connector.config.apply import endpoint_id
 from ml_connector.connections import Connection, Endpoint
 from ml_connector.errors import ConfigError, ConnectorError, InboundRejected
 from ml_connector.events import Delivery
-from ml_connector.ports import AuditEntry
-from ml_connector.routing import destinations_for
+from ml_connector.intake import deliveries_of
+from ml_connector.ports import AuditEntry, Known
 from ml_connector.sources import Inbound, signature
 from ml_connector.sources.zoho_books import translate
+from ml_connector.statuses import derive
 from mlc import trail
 from mlc.output import Exit, console, plain
-from mlc.samples import sample
+from mlc.samples import sample, told
 from mlc.stack import Stack
 
 CONTENT_TYPE = "application/json"
@@ -76,6 +77,13 @@ class Plan:
     def destinations(self) -> tuple[str, ...]:
         return tuple(self.ids.values())
 
+    def made(self, entry: AuditEntry) -> bool:
+        """True if the entry tells of one of these deliveries. Where the payload gives no version, the stack does."""
+        event = self.deliveries[0].event
+        if (event.payload is None and not event.version.at) or event.version.deletes:
+            return entry.origin == event.origin and entry.destination in self.destinations
+        return entry.delivery in self.ids
+
 
 def send_and_follow(
     stack: Stack,
@@ -88,14 +96,15 @@ def send_and_follow(
 ) -> Done:
     """Posts the body, or a made-up record, to the endpoint of `event`. Raises ConnectorError if nobody answers."""
     connection = stack.connection(name)
-    module, _, action = event.partition(".")
+    module, action, wanted = told(event)
     endpoint = stack.secrets.get(name, "webhooks", max_age=0.0).get("endpoints", {}).get(endpoint_id(module, action))
     if endpoint is None:
         raise ConfigError(f"connection {name!r} has no endpoint for {event!r}: its modules do not include {module!r}")
     if body is None:
         now = datetime.now(UTC)
-        body = json.dumps(sample(module, now.strftime("%y%m%d%H%M%S%f"), f"TEST-{now:%H%M%S}", now)).encode()
-    plan = _plan(connection, module, action, body)
+        identity, number = now.strftime("%y%m%d%H%M%S%f"), f"TEST-{now:%H%M%S}"
+        body = json.dumps(sample(module, identity, number, now, action=action, status=wanted)).encode()
+    plan = _plan(connection, module, action, body, stack.known)
     before = list(_entries(stack, plan))
     started = monotonic()
     status = _post(stack.webhook_address(endpoint["token"]), endpoint["secrets"][-1], body)
@@ -110,7 +119,7 @@ def send_and_follow(
     return _follow(stack, plan, before, status, took, seconds, tick, monotonic)
 
 
-def _plan(connection: Connection, module: str, action: str, body: bytes) -> Plan:
+def _plan(connection: Connection, module: str, action: str, body: bytes, known: Known) -> Plan:
     if not body.strip():
         return Plan(refusal="body_unreadable: the file is empty")
     call = Inbound("zoho", "", "", {"content-type": CONTENT_TYPE}, body)
@@ -119,7 +128,7 @@ def _plan(connection: Connection, module: str, action: str, body: bytes) -> Plan
         event, record = translate(call, endpoint, connection, received_at="", correlation_id="")
     except InboundRejected as refusal:
         return Plan(refusal=explained(refusal))
-    return Plan(tuple(Delivery(event, name) for name in destinations_for(connection, event, record)))
+    return Plan(deliveries_of(connection, derive(connection, event, record, known), record))
 
 
 def explained(refusal: InboundRejected) -> str:
@@ -169,7 +178,7 @@ def _follow(
     }
     begun = monotonic()
     while True:
-        new = [entry for entry in _entries(stack, plan) if entry not in before and entry.delivery in plan.ids]
+        new = [entry for entry in _entries(stack, plan) if entry not in before and plan.made(entry)]
         open_ = set(plan.destinations) - {entry.destination for entry in new if entry.outcome in ENDED}
         passed = monotonic() - begun
         if not open_ or passed >= seconds or (open_ <= there and passed >= REPEATED):

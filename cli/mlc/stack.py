@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import os
+import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml_connector.aws.audit_table import AuditTable
 from ml_connector.aws.connections_table import ConnectionsTable
 from ml_connector.aws.deliveries_table import DeliveriesTable
-from ml_connector.aws.secrets import SecretStore
+from ml_connector.aws.known_table import KnownTable
+from ml_connector.aws.secrets import SecretStore, Written
 from ml_connector.connections import Connection
 from ml_connector.errors import ConfigError
 from mlc.parked import ParkedQueue
 
 if TYPE_CHECKING:
     import boto3
+
+    from ml_connector.aws.installations import Installations
+    from ml_connector.aws.leases import Leases
+    from ml_connector.limits import Limiter
+    from ml_connector.tokens import Tokens
+    from ml_connector.vendors.http import Http
+    from ml_connector.vendors.zoho import ZohoBooks
+    from ml_connector.vendors.zoho_api import ZohoApi
+    from ml_connector.vendors.zoho_settings import ZohoSettings
+
+_LOOPBACK = re.compile(r"http://127\.0\.0\.1:[0-9]{2,5}")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass
@@ -35,7 +54,7 @@ class Stack:
         self.session = boto3.Session(profile_name=self.profile, region_name=self.region)
 
     @cached_property
-    def outputs(self) -> dict[str, str]:
+    def _described(self) -> dict[str, Any]:
         client = self.session.client("cloudformation")
         try:
             stacks = client.describe_stacks(StackName=self.name)["Stacks"]
@@ -43,7 +62,18 @@ class Stack:
             if "does not exist" in str(error):
                 raise ConfigError(f"there is no stack {self.name!r} here; name it with --stack or MLC_STACK") from error
             raise
-        return {each["OutputKey"]: each["OutputValue"] for each in stacks[0].get("Outputs", [])}
+        return dict(stacks[0])
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        return {each["OutputKey"]: each["OutputValue"] for each in self._described.get("Outputs", [])}
+
+    @cached_property
+    def sandbox(self) -> str:
+        """Where the stand-ins of the vendors listen, for the stack of a sandbox; "" in production."""
+        given = {each["ParameterKey"]: each["ParameterValue"] for each in self._described.get("Parameters", [])}
+        url = given.get("SandboxUrl", "")
+        return url if _LOOPBACK.fullmatch(url) else ""
 
     @cached_property
     def connections(self) -> ConnectionsTable:
@@ -59,6 +89,10 @@ class Stack:
         return DeliveriesTable(self.session.client("dynamodb"), self.outputs["DeliveryTableName"], self.audit)
 
     @cached_property
+    def known(self) -> KnownTable:
+        return KnownTable(self.session.client("dynamodb"), self.outputs["DeliveryTableName"])
+
+    @cached_property
     def parked(self) -> ParkedQueue:
         return ParkedQueue(
             self.session.client("sqs"), self.outputs["ParkedQueueUrl"], self.outputs["DeliveriesQueueUrl"]
@@ -71,7 +105,83 @@ class Stack:
             self.outputs["SecretsPrefix"],
             self.outputs["SecretsKeyArn"],
             denied_is_missing=False,
+            written=Written(self.session.client("dynamodb"), self.outputs["LimitsTableName"], utc_now),
         )
+
+    # --- the vendors: with the tokens, leases and limits that the functions share
+
+    def http(self, allowed: frozenset[str]) -> Http:
+        from ml_connector.vendors.http import Http
+
+        return Http(allowed, self.sandbox)
+
+    @cached_property
+    def leases(self) -> Leases:
+        from ml_connector.aws.leases import Leases
+
+        return Leases(self.session.client("dynamodb"), self.outputs["LimitsTableName"], utc_now)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        from ml_connector import regions
+        from ml_connector.aws.token_agenda import TokenAgenda
+        from ml_connector.tokens import Tokens
+        from ml_connector.vendors import microsoft
+        from ml_connector.vendors.zoho_accounts import ZohoAccounts
+
+        return Tokens(
+            secrets=self.secrets,
+            leases=self.leases,
+            agenda=TokenAgenda(self.connections),
+            issuers={
+                "zoho": ZohoAccounts(self.http(regions.HOSTS)),
+                **microsoft.issuers(self.http),
+            },
+            clock=utc_now,
+            limits=self.limiter,
+        )
+
+    def due_at_once(self, connection: str, kind: str) -> None:
+        """Tells the schedule of a token that has just changed."""
+        from ml_connector.aws.token_agenda import TokenAgenda
+        from ml_connector.tokens import Due
+
+        TokenAgenda(self.connections).set(Due(connection, kind, f"{utc_now():%Y-%m-%dT%H:%M:%SZ}", "ok"))
+
+    @cached_property
+    def limiter(self) -> Limiter:
+        from ml_connector.aws.limits_table import LimitsTable
+        from ml_connector.limits import Limiter
+
+        return Limiter(LimitsTable(self.session.client("dynamodb"), self.outputs["LimitsTableName"]), utc_now)
+
+    @cached_property
+    def zoho_api(self) -> ZohoApi:
+        from ml_connector import regions
+        from ml_connector.vendors.zoho_api import ZohoApi
+
+        return ZohoApi(self.http(regions.HOSTS), self.tokens, self.limiter)
+
+    @cached_property
+    def books(self) -> ZohoBooks:
+        from ml_connector import regions
+        from ml_connector.vendors.zoho import ZohoBooks
+
+        return ZohoBooks(self.http(regions.HOSTS), self.tokens, self.limiter)
+
+    def zoho_settings(self, waits: Callable[[float, str], None]) -> ZohoSettings:
+        """Paced; `waits` is told when a call has to wait for longer than that."""
+        from ml_connector.vendors.zoho_settings import ZohoSettings
+
+        return ZohoSettings(self.zoho_api, time.sleep, waits=waits)
+
+    # --- webhooks
+
+    @cached_property
+    def installations(self) -> Installations:
+        from ml_connector.aws.installations import Installations
+
+        return Installations(self.connections)
 
     @property
     def webhook_url(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
 from ml_connector.bootstrap import intake
@@ -23,8 +23,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     try:
         accepted = intake().receive(_inbound(event), correlation_id)
     except InboundRejected as refusal:
-        logger.warning("rejected", extra={"reason": refusal.reason, "detail": str(refusal), "call": correlation_id})
-        metrics.add_metric("WebhooksRejected", MetricUnit.Count, 1)
+        _rejected(refusal, correlation_id)
         return _answer(refusal.status, "rejected")
     except NotQueued as failure:
         logger.error("not queued", extra={"reason": str(failure), "call": correlation_id})
@@ -34,7 +33,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         "accepted",
         extra={
             "connection": accepted.event.connection,
-            "event": accepted.event.name,
+            "event": accepted.event.names[-1],
             "record": accepted.event.record_id,
             "deliveries": [delivery.id for delivery in accepted.deliveries],
             "call": correlation_id,
@@ -43,6 +42,24 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     metrics.add_metric("EventsAccepted", MetricUnit.Count, 1)
     metrics.add_metric("DeliveriesQueued", MetricUnit.Count, len(accepted.deliveries))
     return _answer(202, "accepted")
+
+
+def _rejected(refusal: InboundRejected, correlation_id: str) -> None:
+    """Says why, and where. A signature that fails at an address which only Zoho knows is a secret that has drifted."""
+    place = {"connection": refusal.connection, "endpoint": refusal.endpoint} if refusal.endpoint else {}
+    logger.warning(
+        "rejected",
+        extra={"reason": refusal.reason, "detail": str(refusal), "call": correlation_id, **place},
+    )
+    metrics.add_metric("WebhooksRejected", MetricUnit.Count, 1)
+    if refusal.reason == "endpoint_unknown":
+        metrics.add_metric("WebhooksUnknown", MetricUnit.Count, 1)
+    if refusal.reason.startswith("signature_"):
+        # Once for the alarm, and once by endpoint: there are as many of these as were applied, whatever anybody sends.
+        metrics.add_metric("SignatureFailures", MetricUnit.Count, 1)
+        with single_metric(name="SignatureFailures", unit=MetricUnit.Count, value=1) as by_endpoint:
+            for name, value in place.items():
+                by_endpoint.add_dimension(name, value)
 
 
 def _inbound(event: dict[str, Any]) -> Inbound:

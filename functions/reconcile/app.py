@@ -1,8 +1,7 @@
-"""Every quarter of an hour: finds what the webhooks missed."""
+"""Every minute: finds what the webhooks missed of the connections whose turn it is."""
 
 from __future__ import annotations
 
-import random
 from dataclasses import asdict
 from typing import Any
 
@@ -10,39 +9,36 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ml_connector.bootstrap import connections, reconcile
+from ml_connector.bootstrap import rounds
 
 logger = Logger()
 metrics = Metrics()
 
-SPARE_MS = 30_000
-"""Milliseconds kept for finishing the page under way."""
+SPARE_MS = 45_000
+"""Milliseconds kept for finishing the row under way: a fetch may take half a minute."""
 
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """All connections, or the one in `{"connection": …}`. What each run found, by connection."""
+    """All connections that are due, or the one in `{"connection": …}`. What each run found, by connection."""
     only = event.get("connection")
-    found = {}
-    missing = failed = 0
-    names = [only] if only else list(connections().names())
-    # Time may end before the list does: nobody is always the last.
-    random.shuffle(names)
-    for name in names:
-        if context.get_remaining_time_in_millis() <= SPARE_MS:
-            break
-        connection = connections().connection(name)
-        if connection is None:
-            continue
-        result = reconcile().run(
-            connection, context.aws_request_id, lambda: context.get_remaining_time_in_millis() > SPARE_MS
-        )
-        found[name] = asdict(result)
-        missing += result.missing
-        failed += len(result.failed)
-        log = logger.error if result.failed else logger.info
-        log("reconciled", extra={"connection": name, **found[name]})
+    run, time_left = rounds(_faulted), lambda: context.get_remaining_time_in_millis() > SPARE_MS
+    if only:
+        done = {only: each} if (each := run.run(only, context.aws_request_id, time_left)) else {}
+    else:
+        done = run.run_due(context.aws_request_id, time_left)
+    for name, each in done.items():
+        log = logger.error if each.found.failed else logger.info
+        log("reconciled", extra={"connection": name, **asdict(each)})
+        if each.cap is not None:
+            metrics.add_metric("WebhookCapShare", MetricUnit.Percent, each.cap)
     # Also without a connection: an alarm needs points to look at.
-    metrics.add_metric("ReconcileMissing", MetricUnit.Count, missing)
-    metrics.add_metric("ReconcileFailed", MetricUnit.Count, failed)
-    return found
+    metrics.add_metric("ReconcileMissing", MetricUnit.Count, sum(each.found.missing for each in done.values()))
+    metrics.add_metric("ReconcileFailed", MetricUnit.Count, sum(len(each.found.failed) for each in done.values()))
+    return {name: {**asdict(each.found), "witness": each.witness, "calls": each.calls} for name, each in done.items()}
+
+
+def _faulted(name: str, error: Exception) -> None:
+    """A fault of ours in one connection's run; it is tried again when its claim has run out."""
+    logger.error("not reconciled", extra={"connection": name, "reason": type(error).__name__}, exc_info=error)
+    metrics.add_metric("ReconcileFailed", MetricUnit.Count, 1)

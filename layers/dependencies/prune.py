@@ -1,6 +1,8 @@
 """Take out of the installed third-party packages what no function reads.
 
-Usage: python prune.py SITE_FOLDER. Sources, licences and METADATA stay: tracebacks and audits need them.
+Usage: python prune.py SITE_FOLDER [--certificates]
+
+Sources, licences and METADATA stay: tracebacks and audits need them.
 Anything named here that a later release no longer has is an error: the list must not rot unseen.
 """
 
@@ -14,6 +16,9 @@ from pathlib import Path
 # The services that the functions call; a test compares this with the code that builds the clients.
 SERVICES = frozenset({"dynamodb", "secretsmanager", "sqs"})
 
+# What MSAL needs to sign with a certificate and for nothing else: 17 MB, compiled for one processor. With a client
+# secret it never imports it.
+CERTIFICATES = ("cryptography*", "cffi*", "_cffi_backend*", "pycparser*", "jwt", "pyjwt*")
 # Relative to the site folder; a folder goes as a whole.
 UNUSED = (
     "bin",
@@ -27,12 +32,12 @@ UNUSED = (
 )
 
 
-def prune(site: Path) -> None:
+def prune(site: Path, *, certificates: bool = False) -> None:
     """Remove the unused parts under `site` and slim botocore's endpoint tables to SERVICES.
 
     Raises FileNotFoundError when a pattern of UNUSED or a service of SERVICES matches nothing.
     """
-    for pattern in UNUSED:
+    for pattern in UNUSED if certificates else (*UNUSED, *CERTIFICATES):
         found = list(site.glob(pattern))
         if not found:
             raise FileNotFoundError(f"{pattern}: nothing to prune; is it still needed?")
@@ -63,4 +68,4 @@ def _slim_endpoints(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    prune(Path(sys.argv[1]))
+    prune(Path(sys.argv[1]), certificates="--certificates" in sys.argv[2:])

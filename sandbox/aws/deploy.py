@@ -115,21 +115,6 @@ def deploy(
     return deployment
 
 
-def destroy(clients: Clients, stack: str = "ml-connector") -> None:
-    """Delete the stack and its artifacts; does nothing when there is none. Raises DeployError."""
-    cloudformation, s3, bucket = clients("cloudformation"), clients("s3"), f"{stack}-artifacts"
-    cloudformation.delete_stack(StackName=stack)
-    status = _wait(clients, stack)
-    if status not in (None, "DELETE_COMPLETE"):
-        raise DeployError(f"{stack}: {status}\n{_reasons(clients, stack)}")
-    try:
-        for item in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
-            s3.delete_object(Bucket=bucket, Key=item["Key"])
-        s3.delete_bucket(Bucket=bucket)
-    except s3.exceptions.NoSuchBucket:
-        return
-
-
 def _upload(clients: Clients, build: Path, template: dict[str, Any], bucket: str) -> dict[str, Path]:
     """Put each built folder into the bucket and its address into the template; S3 key -> folder."""
     s3 = clients("s3")

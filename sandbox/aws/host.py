@@ -116,7 +116,7 @@ class Function:
     def kill_one(self) -> bool:
         """Kill one environment, a busy one if there is any; False when there is none. The next call gets a new one."""
         with self._change:
-            victims = self._busy or self._idle
+            victims = [each for each in (*self._busy, *self._idle) if each.alive]
             if not victims:
                 return False
             victim = victims[0]

@@ -269,11 +269,6 @@ class Rie:
         runtime = [member for member in self._family() if "awslambdaric" in member.cmdline()]
         return max((_peak_mb(member) for member in runtime), default=0.0)
 
-    def cpu_seconds(self) -> float:
-        """CPU time that the runtime process has used so far, user and system."""
-        times = [member.cpu_times() for member in self._family() if "awslambdaric" in member.cmdline()]
-        return sum(t.user + t.system for t in times)
-
     def _family(self) -> list[psutil.Process]:
         return family(self._process.pid) if self._process and self.alive else []
 

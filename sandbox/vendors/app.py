@@ -6,6 +6,7 @@ The product rewrites `https://HOST/PATH?QUERY` to `http://127.0.0.1:PORT/HOST/PA
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import re
 import time
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sandbox.vendors import bot_connector, control, entra, graph, monday, workflows, zoho
+from sandbox.vendors import bot_connector, control, entra, graph, monday, workflows, zoho, zoho_webhooks
 from sandbox.vendors.wire import Answer, Call, Refusal, reply
 from sandbox.vendors.world import World, iso
 
@@ -28,9 +29,9 @@ def vendor_of(host: str) -> tuple[str, Handler] | None:
     """Name and handler of the vendor behind a real host; the port 443 may be spelled out."""
     bare = host.removesuffix(":443")
     fixed: dict[str, tuple[str, Handler]] = {
-        entra.HOST: ("entra", entra.handle),
-        bot_connector.HOST: ("bot", bot_connector.handle),
-        graph.HOST: ("graph", graph.handle),
+        **dict.fromkeys(entra.HOSTS, ("entra", entra.handle)),
+        **dict.fromkeys(bot_connector.HOSTS, ("bot", bot_connector.handle)),
+        **dict.fromkeys(graph.HOSTS, ("graph", graph.handle)),
         monday.HOST: ("monday", monday.handle),
     }
     if bare in zoho.ACCOUNTS:
@@ -103,12 +104,20 @@ class Vendors:
             answer = await run_in_threadpool(control.handle, self.world, call)
         else:
             answer = serve(self.world, call)
+            self._settle()
         if answer.delay:
             await asyncio.sleep(answer.delay)
         if answer.dropped:
             await _drop(send)
             return
         await Response(answer.body, answer.status, answer.headers)(scope, receive, send)
+
+    def _settle(self) -> None:
+        """Webhooks that this call set off leave after it, beside it. Driven by hand, without a loop, they wait for a
+        control call."""
+        if zoho_webhooks.is_due(self.world):
+            with contextlib.suppress(RuntimeError):
+                asyncio.get_running_loop().run_in_executor(None, zoho_webhooks.settle, self.world)
 
 
 def _call(scope: Scope, body: bytes) -> Call:

@@ -13,10 +13,11 @@ from typing import Any
 from sandbox.vendors import cards
 from sandbox.vendors.entra import token_of
 from sandbox.vendors.limits import SlidingWindow
+from sandbox.vendors.microsoft_clouds import CLOUDS, SERVICES
 from sandbox.vendors.wire import Answer, Call, Refusal, reply
 from sandbox.vendors.world import Channel, Message, MicrosoftToken, World
 
-HOST = "smba.trafficmanager.net"
+HOSTS = SERVICES
 CARD = "application/vnd.microsoft.card.adaptive"
 _MOST_BYTES = 100 * 1024  # as UTF-16
 _PER_BOT = ((7, 1), (8, 2), (60, 30), (1800, 3600))
@@ -47,6 +48,12 @@ def _route(world: World, call: Call) -> Answer:
         return Answer(404)
     token = token_of(world, call)
     if token is None or token.audience != "bot":
+        return reply(401, {"message": "Authorization has been denied for this request."})
+    cloud = CLOUDS[world.microsoft.apps[token.tenant_id, token.client_id].cloud]
+    if cloud.service != call.host:
+        # Tokens of the global cloud and of GCC look alike; those of the others are strangers here.
+        if cloud.name == "gcc":
+            raise _no(403, "InvalidBotApiHost", "The tenant is served by another host.")
         return reply(401, {"message": "Authorization has been denied for this request."})
     if not world.microsoft.apps[token.tenant_id, token.client_id].bot:
         raise _no(401, "BotNotRegistered", "No bot is registered for this app id.")

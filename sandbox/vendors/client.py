@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import requests
 
+from sandbox.vendors.default_world import ZOHO_CLIENT_ID
+
 Signed = Literal["valid", "forged", "missing"]
 Way = Literal["send", "hold", "lose"]
 
@@ -117,14 +119,77 @@ class Control:
         """By item: the texts of its columns after the create and after each change."""
         return self._do("GET", f"monday/boards/{board_id}/history")
 
-    def monday_account(self, account_id: str, **limits: Any) -> None:
-        """Change plan, calls_per_day, calls_per_minute, complexity_per_minute, concurrency, index_lag."""
-        self._do("PATCH", f"monday/accounts/{account_id}", limits)
-
     # --- Zoho: the bookkeeper
 
+    def switch(self, organization: str, **values: Any) -> None:
+        """How its Zoho behaves: plan_name, daily_limit, minute_limit, calls_today, time_zone, name, active; lose (so
+        many of the next webhooks of rules); and the fields of `zoho_state.Switches`, e.g. edit_refused,
+        webhooks_per_day, retry_after, comments_edit."""
+        self._do("PATCH", f"zoho/{organization}", values)
+
+    def sign_in(self, dc: str, organizations: list[str], *, denies: bool = False) -> None:
+        """Who sits before the consent page from now on, and what that user sees and answers."""
+        self._do("PUT", "zoho-user", {"dc": dc, "organization_ids": organizations, "denies": denies})
+
+    def redirect_uri(self, uri: str, client_id: str = ZOHO_CLIENT_ID) -> None:
+        """Register one more redirect URI with an API client, as in Zoho's API console."""
+        self._do("POST", f"zoho-clients/{quote(client_id, safe='')}/redirect_uris", {"uri": uri})
+
+    def api_client(self, client_id: str = ZOHO_CLIENT_ID, **values: Any) -> None:
+        """Change an API client: client_secret, dc, multi_dc, redirect_uris, agreed."""
+        self._do("PATCH", f"zoho-clients/{quote(client_id, safe='')}", values)
+
+    def expire_tokens(self, organization: str) -> int:
+        """The access tokens of the organization's users end now; returns how many."""
+        return int(self._do("POST", f"zoho/{organization}/tokens", {"action": "expire"})["ended"])
+
+    def revoke_tokens(self, organization: str) -> None:
+        """The users of the organization take their consent back."""
+        self._do("POST", f"zoho/{organization}/tokens", {"action": "revoke"})
+
+    def installed(self, organization: str) -> dict[str, list[dict[str, Any]]]:
+        """`{webhooks, workflows}` of its settings, without URLs and secrets."""
+        return self._do("GET", f"zoho/{organization}/settings")
+
+    def tamper(self, organization: str, kind: Literal["webhooks", "workflows"], key: str, **values: Any) -> None:
+        """What a person changes in the settings: of webhooks url, secret, webhook_name, method; of workflows is_active,
+        rule_type, workflow_name, field_update, webhook_id. Without values it is removed."""
+        method = "PATCH" if values else "DELETE"
+        self._do(method, f"zoho/{organization}/settings/{kind}/{key}", values or None)
+
+    def webhooks(self, organization: str) -> list[dict[str, Any]]:
+        """What was composed and sent, oldest first: id, module, event, record_id, workflow_id, status, attempts."""
+        return list(self._do("GET", f"zoho/{organization}/webhooks")["webhooks"])
+
+    def settle(self, organization: str) -> list[dict[str, Any]]:
+        """Send the webhooks that are due: retries, resends, and those that calls of the API set off."""
+        return list(self._do("POST", f"zoho/{organization}/webhooks/settle")["webhooks"])
+
+    def comments(self, organization: str, record_id: str) -> list[dict[str, Any]]:
+        """The comments that people and programs wrote on a record, newest first."""
+        return list(self.records(organization)["comments"].get(record_id, []))
+
+    def pay(
+        self,
+        organization: str,
+        amounts: dict[str, float],
+        module: Literal["customer_payment", "vendor_payment"] = "customer_payment",
+        fields: dict[str, Any] | None = None,
+        *,
+        webhook: Way = "send",
+        copies: int = 1,
+    ) -> dict[str, Any]:
+        """Apply a payment to invoices (or bills) by id: the answer of `create` for the payment, `changed` lists the
+        documents. Balance and status follow; the payment's created and the documents' edited rules run."""
+        body = {"amounts": amounts, "fields": fields or {}, "webhook": webhook, "copies": copies}
+        return self._do("POST", f"zoho/{organization}/payments/{module}", body)
+
+    def midnight(self, organization: str) -> list[dict[str, str]]:
+        """Make overdue and expired what is so by its dates, as Zoho does by itself: no modification, no webhook."""
+        return list(self._do("POST", f"zoho/{organization}/midnight")["changed"])
+
     def hook(self, organization: str, url: str, secret: str, module: str, event: str, **options: Any) -> None:
-        """Register a webhook with its rule; options: `top_key`, `form`."""
+        """Call a URL at an event, without webhook and rule in the settings; options: `top_key`, `form`."""
         body = {"url": url, "secret": secret, "module": module, "event": event, **options}
         self._do("POST", f"zoho/{organization}/hooks", body)
 
@@ -171,7 +236,7 @@ class Control:
     def send_payload(
         self, organization: str, module: str, event: str, body: str, *, signed: Signed = "valid", **options: Any
     ) -> list[dict[str, Any]]:
-        """Send a body of one's own to the hooks of an event; options: `content_type`, `copies`."""
+        """Send a body of one's own to the hooks and webhooks of an event; options: `content_type`, `copies`."""
         wanted = {"event": event, "body": body, "signed": signed, **options}
         return list(self._do("POST", f"zoho/{organization}/payloads/{module}", wanted)["webhooks"])
 

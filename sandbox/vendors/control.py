@@ -10,15 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from sandbox.vendors import cards, zoho_webhooks
+from sandbox.vendors import cards, control_zoho, zoho_webhooks
 from sandbox.vendors.faults import Fault
 from sandbox.vendors.monday_columns import readable, view
 from sandbox.vendors.wire import Answer, Call, reply
-from sandbox.vendors.world import Channel, Hook, Message, MondayBoard, Organization, Webhook, World, iso
-from sandbox.vendors.zoho_records import Module, changed_record, module_named, new_record
+from sandbox.vendors.world import Channel, Message, MondayBoard, World, iso
 
 PREFIX = "_control"
-_EVENTS = ("created", "updated", "deleted")
 
 
 def handle(world: World, call: Call) -> Answer:
@@ -28,6 +26,7 @@ def handle(world: World, call: Call) -> Answer:
         if not isinstance(body, dict):
             raise TypeError("the body must be an object")
         content = _route(world, call, body)
+        zoho_webhooks.settle(world)
     except (KeyError, TypeError, ValueError) as error:
         known = isinstance(error, KeyError)
         return reply(404 if known else 400, {"error": f"{type(error).__name__}: {error}"})
@@ -63,7 +62,15 @@ def _route(world: World, call: Call, body: dict[str, Any]) -> Any:
         case ("DELETE", "teams", "channels", key, "messages", number):
             return _quietly(world, lambda: _delete(world.microsoft.channels[key], number))
         case ("PATCH", "teams", "channels", key):
-            return _locked(world, lambda: _change(world.microsoft.channels[key], body, "installed", "blocked_by_admin"))
+            return _locked(world, lambda: _change(world.microsoft.channels[key], body, *_CHANNEL))
+        case ("PATCH", "teams", "apps", tenant, client):
+            return _locked(world, lambda: _change(world.microsoft.apps[tenant, client], body, *_APP))
+        case ("PATCH", "teams", "users", key):
+            return _locked(world, lambda: _change(world.microsoft.users[key], body, "enabled", "blocked", "upn"))
+        case ("POST", "teams", "revoke"):
+            return _locked(world, lambda: _revoke(world))
+        case ("GET", "teams", "notifications"):
+            return _locked(world, lambda: {"notifications": world.microsoft.notifications})
         case ("GET", "graph", "subscriptions"):
             return _locked(world, lambda: {"subscriptions": list(world.microsoft.subscriptions.values())})
         case ("GET", "monday", "boards", key):
@@ -75,9 +82,22 @@ def _route(world: World, call: Call, body: dict[str, Any]) -> Any:
             return _locked(world, lambda: _account(world, key, body, names))
         case ("PATCH", "monday", "items", key):
             return _locked(world, lambda: _change(world.monday.items[key], body, "state", "name"))
-        case (method, "zoho", key, *rest):
-            return _zoho(world, method, world.zoho.organizations[key], rest, body)
+        case (_, "zoho" | "zoho-user" | "zoho-clients", *_):
+            return control_zoho.route(world, call.method, call.path, body)
     raise KeyError("no such control call")
+
+
+_CHANNEL = ("installed", "blocked_by_admin", "migration", "archived", "name")
+_APP = (
+    "secrets", "certificates", "redirect_uris", "granted", "graph_roles", "enabled", "bot", "cloud",
+)  # fmt: skip
+
+
+def _revoke(world: World) -> dict[str, Any]:
+    """An administrator ends all sign-ins: refresh tokens are dead, access tokens live on until they end."""
+    for token in world.microsoft.refresh_tokens.values():
+        token.revoked = True
+    return {"ok": True, "revoked": len(world.microsoft.refresh_tokens)}
 
 
 def _locked(world: World, work: Callable[[], Any]) -> Any:
@@ -107,9 +127,9 @@ def _clock(world: World, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _limits(world: World, body: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"zoho": false, "bot": false, "workflows": false, "monday": false}` switches rate limits off, true on."""
+    """`{"zoho": false, "bot": false}` switches rate limits off, true on; also `graph`, `workflows`, `monday`."""
     for vendor, on in body.items():
-        if vendor not in ("zoho", "bot", "workflows", "monday"):
+        if vendor not in ("zoho", "bot", "graph", "workflows", "monday"):
             raise ValueError(f"no limits are known of {vendor}")
         (world.unlimited.discard if on else world.unlimited.add)(vendor)
     return {"off": sorted(world.unlimited)}
@@ -221,126 +241,4 @@ def _history(board: MondayBoard) -> dict[str, list[dict[str, str]]]:
     return {
         item.id: [{one.id: view(one, values.get(one.id))["text"] for one in shown} for values in item.history]
         for item in board.items.values()
-    }
-
-
-# --- Zoho -------------------------------------------------------------------------------------------------------
-
-
-def _zoho(world: World, method: str, org: Organization, rest: list[str], body: dict[str, Any]) -> Any:
-    match (method, *rest):
-        case ("GET", "records"):
-            return _locked(world, lambda: {"records": org.records, "comments": org.comments})
-        case ("GET", "webhooks"):
-            return _locked(world, lambda: {"webhooks": [_webhook(one) for one in org.webhooks.values()]})
-        case ("GET", "hooks"):
-            shown = ("url", "module", "event", "top_key", "form")
-            return _locked(world, lambda: {"hooks": [{key: getattr(one, key) for key in shown} for one in org.hooks]})
-        case ("POST", "hooks"):
-            return _locked(world, lambda: _hook(org, body))
-        case ("DELETE", "hooks"):
-            return _quietly(world, org.hooks.clear)
-        case ("POST", "records", name):
-            return _act(world, org, module_named(name), None, "created", body)
-        case ("PATCH", "records", name, key):
-            return _act(world, org, module_named(name), key, "updated", body)
-        case ("DELETE", "records", name, key):
-            return _act(world, org, module_named(name), key, "deleted", body)
-        case ("POST", "payloads", name):
-            return _payload(world, org, module_named(name), body)
-        case ("POST", "webhooks", key, "send"):
-            webhook = _locked(world, lambda: org.webhooks[key])
-            copies = int(body.get("copies", 1))
-            return {"statuses": [zoho_webhooks.send(world, webhook) for _ in range(copies)]}
-    raise KeyError("no such control call")
-
-
-def _event(name: str) -> str:
-    event = name.rpartition(".")[2]
-    if event not in _EVENTS:
-        raise ValueError(f"event must be one of {', '.join(_EVENTS)}")
-    return event
-
-
-def _hook(org: Organization, body: dict[str, Any]) -> dict[str, Any]:
-    """`{url, secret, module, event}` and optionally `top_key`, `form`; Zoho's rule for secrets applies."""
-    hook = Hook(**body | {"module": module_named(body["module"]).plural, "event": _event(body["event"])})
-    if hook.secret and not (12 <= len(hook.secret) <= 50 and hook.secret.isascii() and hook.secret.isalnum()):
-        raise ValueError("a secret is 12 to 50 letters and digits")
-    org.hooks = [one for one in org.hooks if (one.module, one.event, one.url) != (hook.module, hook.event, hook.url)]
-    org.hooks.append(hook)
-    return {"ok": True, "hooks": len(org.hooks)}
-
-
-def _act(
-    world: World, org: Organization, module: Module, key: str | None, event: str, body: dict[str, Any]
-) -> dict[str, Any]:
-    """What a bookkeeper does, then the webhooks of it.
-
-    Body: `fields` of the record; `webhook`: "send" (default), "hold" (composed, sent later by
-    `webhooks/{id}/send`) or "lose"; `copies` of each (1); `signed`: "valid", "forged" or "missing";
-    `form` true for the old JSONString body.
-    """
-    unknown = set(body) - {"fields", "webhook", "copies", "signed", "form"}
-    way, given = body.get("webhook", "send"), body.get("fields", {})
-    if unknown or way not in ("send", "hold", "lose") or not isinstance(given, dict):
-        raise ValueError("takes fields, webhook (send, hold, lose), copies, signed, form")
-    with world.lock:
-        kept = org.records.setdefault(module.plural, {})
-        if key is None:
-            record = new_record(world, org, module, given)
-        elif event == "updated":
-            record = changed_record(world, org, module, kept[key], given)
-        else:
-            record = kept[key]
-        key = str(record[module.id_field])
-        if event == "deleted":
-            del kept[key]
-        else:
-            kept[key] = record
-        webhooks = [] if way == "lose" else _compose(world, org, module, record, event, body)
-    if way == "send":
-        for webhook in webhooks:
-            for _ in range(int(body.get("copies", 1))):
-                zoho_webhooks.send(world, webhook)
-    return {"id": key, "record": record, "webhooks": [_webhook(one) for one in webhooks]}
-
-
-def _compose(
-    world: World, org: Organization, module: Module, record: dict[str, Any], event: str, body: dict[str, Any]
-) -> list[Webhook]:
-    made = []
-    for hook in zoho_webhooks.hooks_for(org, module, event):
-        form = Hook(**asdict(hook) | {"form": True}) if body.get("form") else hook
-        payload, kind = zoho_webhooks.default_payload(module, form, record, event)
-        key = str(record[module.id_field])
-        made.append(zoho_webhooks.compose(world, org, hook, key, payload, kind, signed=body.get("signed", "valid")))
-    return made
-
-
-def _payload(world: World, org: Organization, module: Module, body: dict[str, Any]) -> dict[str, Any]:
-    """Sends a body of one's own to the hooks of an event: `{event, body: text, content_type, signed, copies}`."""
-    kind = body.get("content_type", zoho_webhooks.JSON)
-    with world.lock:
-        made = [
-            zoho_webhooks.compose(
-                world, org, hook, "", str(body["body"]).encode(), kind, signed=body.get("signed", "valid")
-            )
-            for hook in zoho_webhooks.hooks_for(org, module, _event(body["event"]))
-        ]
-    for webhook in made:
-        for _ in range(int(body.get("copies", 1))):
-            zoho_webhooks.send(world, webhook)
-    return {"webhooks": [_webhook(one) for one in made]}
-
-
-def _webhook(webhook: Webhook) -> dict[str, Any]:
-    """Without its URL, which holds the endpoint's token."""
-    return {
-        "id": webhook.id,
-        "module": webhook.module,
-        "event": webhook.event,
-        "record_id": webhook.record_id,
-        "status": webhook.status,
-        "attempts": webhook.attempts,
     }

@@ -18,6 +18,11 @@ ZOHO_SCOPES = [
     "ZohoBooks.purchaseorders.READ",
     "ZohoBooks.customerpayments.READ",
     "ZohoBooks.vendorpayments.READ",
+    "ZohoBooks.expenses.READ",
+    "ZohoBooks.creditnotes.READ",
+    "ZohoBooks.salesorders.READ",
+    "ZohoBooks.estimates.READ",
+    "ZohoBooks.debitnotes.READ",
     "ZohoBooks.settings.READ",
     "ZohoBooks.invoices.CREATE",
     "ZohoBooks.bills.CREATE",
@@ -29,12 +34,14 @@ ZOHO_HOOK_SECRET = "SandboxHookSecret0123456789"  # noqa: S105
 MICROSOFT_TENANT = "6f1d2c3b-0000-4000-a000-0000000000aa"
 MICROSOFT_CLIENT_ID = "b0a7c1de-0000-4000-a000-0000000000bb"
 MICROSOFT_CLIENT_SECRET = "sandbox-entra-client-secret"  # noqa: S105
+MICROSOFT_REFRESH_TOKEN = "sandbox-entra-refresh-token"  # noqa: S105
+MICROSOFT_USER = "d4e5f6a7-0000-4000-a000-0000000000dd"
+MICROSOFT_REDIRECT_URI = "https://example.com/oauth/microsoft/callback"
 MICROSOFT_TEAM = "c4e5f6a7-0000-4000-a000-0000000000cc"
 MICROSOFT_TEAM_THREAD = "19:sandboxgeneral0000000000000000001@thread.tacv2"
 CHANNEL_FINANCE = "19:sandboxfinance0000000000000000001@thread.tacv2"
 CHANNEL_PURCHASING = "19:sandboxpurchasing00000000000001@thread.tacv2"
 CHANNEL_WITHOUT_BOT = "19:sandboxlocked000000000000000001@thread.tacv2"
-SERVICE_URL = "https://smba.trafficmanager.net/teams/"
 WORKFLOW_URL = (
     "https://default6f1d2c3b00004000a0000000000000aa.07.environment.api.powerplatform.com:443/powerautomate/automations/"
     "direct/workflows/5a1b0c0000000000000000000000abcd/triggers/manual/paths/invoke?api-version=1"
@@ -63,6 +70,16 @@ STATUS_LABELS = {
     "Pending approval": "purple",
     "Approved": "saladish",
     "Deleted": "dark_red",
+    "Closed": "teal",
+    "Invoiced": "aquamarine",
+    "Partially invoiced": "sky",
+    "Accepted": "lilac",
+    "Declined": "coffee",
+    "Expired": "sunset",
+    "Non-billable": "steel",
+    "Billable": "lavender",
+    "Unbilled": "tan",
+    "Reimbursed": "royal",
 }
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "INR", "JPY", "AUD", "CAD", "SEK", "PLN")
 
@@ -135,6 +152,7 @@ def seed() -> dict[str, Any]:
                     "tenant_id": MICROSOFT_TENANT,
                     "client_id": MICROSOFT_CLIENT_ID,
                     "secrets": [MICROSOFT_CLIENT_SECRET],
+                    "redirect_uris": [MICROSOFT_REDIRECT_URI],
                     "graph_roles": [
                         "ChannelMessage.Read.Group",
                         "ChannelSettings.Read.Group",
@@ -142,7 +160,26 @@ def seed() -> dict[str, Any]:
                     ],
                 }
             ],
-            "teams": [place | {"name": "Harbour Supplies", "thread_id": MICROSOFT_TEAM_THREAD}],
+            "users": [
+                {
+                    "user_id": MICROSOFT_USER,
+                    "tenant_id": MICROSOFT_TENANT,
+                    "name": "Books Service",
+                    "upn": "books@harbour.example",
+                }
+            ],
+            "refresh_tokens": [
+                {
+                    "token": MICROSOFT_REFRESH_TOKEN,
+                    "tenant_id": MICROSOFT_TENANT,
+                    "client_id": MICROSOFT_CLIENT_ID,
+                    "user_id": MICROSOFT_USER,
+                    "scopes": ["ChannelMessage.Send", "offline_access"],
+                }
+            ],
+            "teams": [
+                place | {"name": "Harbour Supplies", "thread_id": MICROSOFT_TEAM_THREAD, "members": [MICROSOFT_USER]}
+            ],
             "channels": [
                 place | {"channel_id": CHANNEL_FINANCE, "name": "finance", "installed": [MICROSOFT_CLIENT_ID]},
                 place | {"channel_id": CHANNEL_PURCHASING, "name": "purchasing", "installed": [MICROSOFT_CLIENT_ID]},

@@ -1,6 +1,7 @@
-"""Microsoft Graph: subscriptions, the channel reads a bot needs, and the post that is always refused.
+"""Microsoft Graph: subscriptions, teams and channels, and messages of people; an app alone is refused.
 
 contracts: microsoft-teams 0 (facts 1, 2, 6), 3 (reads), 7.1 and 7.5 (subscriptions), 8.1 and 8.3 (limits, errors).
+Messages are in graph_messages.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from sandbox.vendors.bot_connector import CARD
+from sandbox.vendors import graph_messages
 from sandbox.vendors.entra import token_of
-from sandbox.vendors.wire import Answer, Call, Refusal, reply
-from sandbox.vendors.world import Channel, Message, MicrosoftToken, World, iso
+from sandbox.vendors.graph_messages import need, refusal
+from sandbox.vendors.microsoft_clouds import CLOUDS, GRAPHS
+from sandbox.vendors.wire import Answer, Call, reply
+from sandbox.vendors.world import Channel, MicrosoftToken, World
 
-HOST = "graph.microsoft.com"
+HOSTS = GRAPHS
 _MOST_MINUTES, _LEAST_MINUTES, _PLAIN_MINUTES = 4320, 45, 60
 _READ_MESSAGES = ("ChannelMessage.Read.Group", "ChannelMessage.Read.All")
 _READ_CHANNELS = ("ChannelSettings.Read.Group", "Channel.ReadBasic.All")
+_INSTALL = ("TeamsAppInstallation.ReadWriteAndConsentSelfForTeam.All",)
 _READ_TEAM = ("TeamSettings.Read.Group", "Team.ReadBasic.All")
 _RESOURCES = (
     (re.compile(r"/?teams/(?P<team>[^/]+)/channels/(?P<channel>[^/]+)/messages(\?.*)?"), _READ_MESSAGES),
@@ -31,9 +35,7 @@ _RESOURCES = (
 )
 
 
-def _no(world: World, status: int, code: str, message: str) -> Refusal:
-    inner = {"date": iso(world.clock.now())[:-1], "request-id": world.guid(), "client-request-id": world.guid()}
-    return Refusal(reply(status, {"error": {"code": code, "message": message, "innerError": inner}}))
+_no, _need = refusal, need
 
 
 def handle(world: World, call: Call) -> Answer:
@@ -58,8 +60,32 @@ def handle(world: World, call: Call) -> Answer:
         case ("DELETE", "subscriptions", key):
             del world.microsoft.subscriptions[_subscription(world, token, key)["id"]]
             return Answer(204)
-        case ("POST", "teams", _, "channels", _, "messages", *_):
-            raise _app_only_post(world, token)
+        case ("GET", "teams"):
+            _need(world, token, _READ_TEAM[1:])
+            teams = [one for one in world.microsoft.teams.values() if one.tenant_id == token.tenant_id]
+            return reply(200, {"value": [{"id": one.team_id, "displayName": one.name} for one in teams]})
+        case ("GET", "teams", team):
+            _need(world, token, _READ_TEAM)
+            return reply(200, {"id": team, "displayName": world.microsoft.teams[_team(world, token, team)].name})
+        case ("GET", "appCatalogs", "teamsApps"):
+            _need(world, token, ("AppCatalog.Read.All",))
+            return reply(200, {"value": _catalogued(world, call)})
+        case ("GET", "teams", team, "installedApps"):
+            _need(world, token, ("TeamsAppInstallation.Read.Group", *_INSTALL))
+            return reply(200, {"value": _installed(world, call, _team(world, token, team))})
+        case ("POST", "teams", team, "installedApps"):
+            _need(world, token, _INSTALL)
+            return _install(world, call, _team(world, token, team))
+        case ("POST", "users", user, "teamwork", "sendActivityNotification"):
+            return graph_messages.notify(world, call, token, user)
+        case ("POST", "teamwork", "sendActivityNotificationToRecipients"):
+            return graph_messages.notify(world, call, token, "")
+        case (method, "teams", team, "channels", channel, "messages", *rest) if method != "GET":
+            place = _channel(world, token, team, channel)
+            return graph_messages.change(world, call, token, place, tuple(rest))
+        case ("GET", "teams", team, "channels", channel, "messages", root, "replies"):
+            _need(world, token, _READ_MESSAGES)
+            return graph_messages.replies(world, call, _channel(world, token, team, channel), root)
         case ("GET", "teams", team, "channels"):
             _need(world, token, _READ_CHANNELS)
             channels = [one for one in world.microsoft.channels.values() if one.team_id == _team(world, token, team)]
@@ -69,7 +95,7 @@ def handle(world: World, call: Call) -> Answer:
             return reply(200, _channel_view(_channel(world, token, team, channel)))
         case ("GET", "teams", team, "channels", channel, "messages"):
             _need(world, token, _READ_MESSAGES)
-            return _messages(world, call, _channel(world, token, team, channel))
+            return graph_messages.listed(world, call, _channel(world, token, team, channel))
     raise _no(world, 404, "UnknownError", "404 page not found")
 
 
@@ -80,30 +106,11 @@ def _authorise(world: World, call: Call) -> MicrosoftToken:
     if token is None:
         text = "Access token has expired or is not yet valid."
         raise _no(world, 401, "InvalidAuthenticationToken", text)
-    if token.audience != "graph":
+    app = world.microsoft.apps[token.tenant_id, token.client_id]
+    if token.audience != "graph" or CLOUDS[app.cloud].graph != call.host:
         text = "Access token validation failure. Invalid audience."
         raise _no(world, 401, "InvalidAuthenticationToken", text)
     return token
-
-
-def _need(world: World, token: MicrosoftToken, roles: tuple[str, ...]) -> None:
-    if not set(roles) & set(token.roles):
-        text = (
-            f"Missing role permissions on the request. API requires one of '{', '.join(roles)}'."
-            f" Roles on the request '{', '.join(token.roles)}'."
-        )
-        raise _no(world, 403, "Forbidden", text)
-
-
-def _app_only_post(world: World, token: MicrosoftToken) -> Refusal:
-    """An app alone never posts: 403 without the migration role, 401 with it (facts 1 and 2)."""
-    if "Teamwork.Migrate.All" not in token.roles:
-        try:
-            _need(world, token, ("Teamwork.Migrate.All",))
-        except Refusal as refusal:
-            return refusal
-    text = "Message POST is allowed in application-only context only for import purposes."
-    return _no(world, 401, "Unauthorized", text)
 
 
 def _team(world: World, token: MicrosoftToken, team_id: str) -> str:
@@ -132,50 +139,49 @@ def _channel_view(channel: Channel) -> dict[str, Any]:
     }
 
 
-# --- messages ---------------------------------------------------------------------------------------------------
+# --- the Teams app ----------------------------------------------------------------------------------------------
+
+_FILTER = re.compile(r"(?:teamsApp/)?externalId eq '([^']+)'")
 
 
-def _messages(world: World, call: Call, channel: Channel) -> Answer:
-    """Root posts, newest first; `$top` 1 to 50 (20), `$expand=replies`, `$skiptoken` of the next link."""
-    top, skip = call.param("$top") or "20", call.param("$skiptoken") or "0"
-    if not top.isdigit() or not 1 <= int(top) <= 50 or not skip.isdigit():
-        raise _no(world, 400, "BadRequest", "Invalid value for $top.")
-    roots = [one for one in channel.messages if one.id == one.thread][::-1]
-    page = roots[int(skip) : int(skip) + int(top)]
-    value = []
-    for root in page:
-        view = _message_view(channel, root)
-        if call.param("$expand") == "replies":
-            replies = [one for one in channel.messages if one.thread == root.id and one.id != root.id][::-1]
-            view["replies"] = [_message_view(channel, one) for one in replies]
-        value.append(view)
-    content: dict[str, Any] = {"@odata.count": len(value), "value": value}
-    if len(roots) > int(skip) + len(page):
-        path = call.target.partition("?")[0]
-        content["@odata.nextLink"] = f"https://{HOST}{path}?$top={top}&$skiptoken={int(skip) + len(page)}"
-    return reply(200, content)
+def _wanted(world: World, call: Call) -> str:
+    match = _FILTER.fullmatch(call.param("$filter") or "")
+    if match is None:
+        raise _no(world, 400, "BadRequest", "Invalid filter clause.")
+    return match[1]
 
 
-def _message_view(channel: Channel, message: Message) -> dict[str, Any]:
-    attachment = {"id": "card", "contentType": CARD, "contentUrl": None, "content": json.dumps(message.card)}
-    shown = message.card is not None and not message.deleted
-    address = f"{quote(channel.channel_id, safe='')}/{message.id}?groupId={channel.team_id}"
-    text = '<attachment id="card"></attachment>' if shown else message.text
-    return {
-        "id": message.id,
-        "replyToId": None if message.id == message.thread else message.thread,
-        "messageType": "message",
-        "createdDateTime": iso(message.at),
-        "lastModifiedDateTime": iso(message.edited_at or message.at),
-        "deletedDateTime": iso(message.at) if message.deleted else None,
-        "summary": message.summary or None,
-        "webUrl": f"https://teams.microsoft.com/l/message/{address}&tenantId={channel.tenant_id}"
-        f"&createdTime={message.id}&parentMessageId={message.thread}",
-        "from": {"application": {"id": message.sender, "applicationIdentityType": "bot"}},
-        "body": {"contentType": "html", "content": "" if message.deleted else text},
-        "channelIdentity": {"teamId": channel.team_id, "channelId": channel.channel_id},
-        "attachments": [attachment] if shown else [],
-    }
+def _catalogued(world: World, call: Call) -> list[dict[str, str]]:
+    app = world.microsoft.catalogue.get(_wanted(world, call))
+    return [{"id": app["id"], "externalId": app["external_id"], "displayName": "Books alerts"}] if app else []
+
+
+def _channels(world: World, team_id: str) -> list[Channel]:
+    return [one for one in world.microsoft.channels.values() if one.team_id == team_id]
+
+
+def _installed(world: World, call: Call, team_id: str) -> list[dict[str, Any]]:
+    app = world.microsoft.catalogue.get(_wanted(world, call))
+    there = app and any(app["client_id"] in one.installed for one in _channels(world, team_id))
+    return [{"id": world.guid(), "teamsApp": {"externalId": app["external_id"]}}] if app and there else []
+
+
+def _install(world: World, call: Call, team_id: str) -> Answer:
+    """Of an uploaded app; one with resource-specific permissions wants each of them agreed to."""
+    wanted = _object(world, call)
+    key = str(wanted.get("teamsApp@odata.bind", "")).rpartition("/")[2]
+    app = next((one for one in world.microsoft.catalogue.values() if one["id"] == key), None)
+    if app is None:
+        raise _no(world, 404, "NotFound", "The app is not in the catalogue.")
+    given = wanted.get("consentedPermissionSet")
+    permissions = given.get("resourceSpecificPermissions") if isinstance(given, dict) else None
+    if not permissions or not all(isinstance(one, dict) and one.get("permissionValue") for one in permissions):
+        raise _no(world, 400, "BadRequest", "The app has resource-specific permissions; consent is missing.")
+    if any(app["client_id"] in one.installed for one in _channels(world, team_id)):
+        raise _no(world, 409, "Conflict", "The app is already installed.")
+    for channel in _channels(world, team_id):
+        channel.installed.append(app["client_id"])
+    return Answer(201)
 
 
 # --- subscriptions ----------------------------------------------------------------------------------------------

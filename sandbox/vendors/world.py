@@ -10,16 +10,21 @@ import time
 import urllib.error
 import urllib.request
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.vendors.faults import Faults
 from sandbox.vendors.limits import SlidingWindow
 from sandbox.vendors.wire import Answer
+from sandbox.vendors.zoho_state import Grant, Organization, User, Zoho, ZohoClient
 
-Post = Callable[[str, bytes, Mapping[str, str]], int]
+
+class Post(Protocol):
+    """Sends a body to a URL and returns the status of the answer, 0 when none came. `method` is given if not POST."""
+
+    def __call__(self, url: str, body: bytes, headers: Mapping[str, str], /, *, method: str = "POST") -> int: ...
 
 
 class Clock:
@@ -38,116 +43,15 @@ class Clock:
         self._offset += seconds
 
 
-# --- Zoho -------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class ZohoClient:
-    """An API client; without `multi_dc` it is known in its own data centre only (contracts: zoho-books 4.2)."""
-
-    client_id: str
-    client_secret: str
-    dc: str = "eu"
-    multi_dc: bool = False
-    redirect_uris: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Grant:
-    """A code or a refresh token: what a user allowed a client to do."""
-
-    token: str
-    client_id: str
-    dc: str
-    organization_ids: list[str]
-    scopes: list[str]
-    redirect_uri: str | None = None  # codes only; None for a self client
-    expires_at: float | None = None  # codes only
-    used: bool = False
-    online: bool = False  # no refresh token comes with it
-    window: SlidingWindow = field(default_factory=lambda: SlidingWindow((10, 600)))
-
-
-@dataclass
-class ZohoAccess:
-    """An access token."""
-
-    token: str
-    grant: str
-    dc: str
-    organization_ids: list[str]
-    scopes: list[str]
-    expires_at: float
-
-
-@dataclass
-class Hook:
-    """A webhook with its rule: which module and event call which URL. `form` sends the old JSONString form."""
-
-    url: str
-    module: str
-    event: str
-    secret: str = ""
-    top_key: str = ""
-    form: bool = False
-
-
-@dataclass
-class Webhook:
-    """One composed webhook call; `status` is the last answer, None while it is held back, 0 for no answer."""
-
-    id: str
-    url: str
-    module: str
-    event: str
-    record_id: str
-    headers: dict[str, str]
-    body: bytes
-    status: int | None = None
-    attempts: int = 0
-
-
-@dataclass
-class Organization:
-    """A Zoho Books organization with its records by module and id."""
-
-    organization_id: str
-    name: str
-    dc: str = "eu"
-    time_zone: str = "Europe/Berlin"
-    currency_code: str = "EUR"
-    currency_symbol: str = "€"
-    country_code: str = "DE"
-    plan_name: str = "Professional"
-    daily_limit: int = 5000
-    minute_limit: int = 100
-    records: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    comments: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    hooks: list[Hook] = field(default_factory=list)
-    webhooks: dict[str, Webhook] = field(default_factory=dict)
-    window: SlidingWindow | None = None
-    blocked_until: float = 0.0
-    day: str = ""
-    calls_today: int = 0
-
-
-@dataclass
-class Zoho:
-    """Everything of Zoho."""
-
-    clients: dict[str, ZohoClient] = field(default_factory=dict)
-    organizations: dict[str, Organization] = field(default_factory=dict)
-    refresh_tokens: dict[str, Grant] = field(default_factory=dict)
-    codes: dict[str, Grant] = field(default_factory=dict)
-    access_tokens: dict[str, ZohoAccess] = field(default_factory=dict)
-
-
 # --- Microsoft --------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class EntraApp:
-    """An app registration in one tenant. `secrets` maps a value to its expiry (None: far away)."""
+    """An app registration in one tenant. `secrets` maps a value to its expiry (None: far away).
+
+    `certificates` are PEM; `granted` the delegated scopes that an administrator has consented to for all.
+    """
 
     tenant_id: str
     client_id: str
@@ -155,11 +59,43 @@ class EntraApp:
     enabled: bool = True
     bot: bool = True  # a bot is registered for it, with the Teams channel on
     graph_roles: list[str] = field(default_factory=list)
+    cloud: str = "global"
+    certificates: list[str] = field(default_factory=list)
+    redirect_uris: list[str] = field(default_factory=list)
+    granted: list[str] = field(default_factory=list)
+
+
+@dataclass
+class MicrosoftUser:
+    """A person of a tenant. `blocked` holds the AADSTS number of what is in the way of signing in (0: nothing)."""
+
+    user_id: str
+    tenant_id: str
+    name: str
+    upn: str
+    enabled: bool = True
+    blocked: int = 0
+
+
+@dataclass
+class Consented:
+    """A refresh token, or a code that becomes one; `challenge` and `redirect_uri` are a code's."""
+
+    token: str
+    tenant_id: str
+    client_id: str
+    user_id: str
+    scopes: list[str]
+    expires_at: float
+    redirect_uri: str = ""
+    challenge: str = ""
+    nonce: str = ""
+    revoked: bool = False
 
 
 @dataclass
 class MicrosoftToken:
-    """An access token for exactly one audience: "bot" or "graph"."""
+    """An access token for exactly one audience: "bot" or "graph". `user_id` and `scopes` are a person's."""
 
     token: str
     audience: str
@@ -167,16 +103,19 @@ class MicrosoftToken:
     client_id: str
     roles: list[str]
     expires_at: float
+    user_id: str = ""
+    scopes: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Team:
-    """A team: Graph GUID and thread id."""
+    """A team: Graph GUID and thread id. `members` are user ids."""
 
     team_id: str
     tenant_id: str
     name: str
     thread_id: str = ""
+    members: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -185,7 +124,7 @@ class Message:
 
     id: str
     thread: str
-    sender: str  # client id of the bot, or "workflows"
+    sender: str  # client id of the bot, user id of a person, or "workflows"
     at: float
     text: str = ""
     summary: str = ""
@@ -195,6 +134,8 @@ class Message:
     edited_at: float | None = None
     deleted: bool = False
     history: list[dict[str, Any] | None] = field(default_factory=list)  # the card after the post and after each edit
+    html: str = ""  # the body of a message through Graph
+    attachment: str = "card"  # id of the card's attachment
 
 
 @dataclass
@@ -207,6 +148,8 @@ class Channel:
     name: str
     installed: list[str] = field(default_factory=list)
     blocked_by_admin: bool = False
+    migration: bool = False
+    archived: bool = False
     messages: list[Message] = field(default_factory=list)
     windows: dict[str, SlidingWindow] = field(default_factory=dict)
 
@@ -229,6 +172,11 @@ class Microsoft:
 
     apps: dict[tuple[str, str], EntraApp] = field(default_factory=dict)
     tokens: dict[str, MicrosoftToken] = field(default_factory=dict)
+    users: dict[str, MicrosoftUser] = field(default_factory=dict)
+    codes: dict[str, Consented] = field(default_factory=dict)
+    refresh_tokens: dict[str, Consented] = field(default_factory=dict)
+    catalogue: dict[str, dict[str, str]] = field(default_factory=dict)  # uploaded Teams apps by manifest id
+    notifications: list[dict[str, Any]] = field(default_factory=list)  # of activity feeds
     teams: dict[str, Team] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
     workflows: list[Workflow] = field(default_factory=list)
@@ -411,12 +359,21 @@ class World:
             self.zoho.clients[entry["client_id"]] = ZohoClient(**entry)
         for entry in zoho.get("organizations", ()):
             self.zoho.organizations[entry["organization_id"]] = Organization(**entry)
+        if "user" in zoho:
+            self.zoho.user = User(**zoho["user"])
         for kind in ("refresh_tokens", "codes"):
             for entry in zoho.get(kind, ()):
                 getattr(self.zoho, kind)[entry["token"]] = Grant(**entry)
         for entry in microsoft.get("apps", ()):
             app = {**entry, "secrets": dict.fromkeys(entry["secrets"]) | _expiries(entry["secrets"])}
             self.microsoft.apps[entry["tenant_id"], entry["client_id"]] = EntraApp(**app)
+        for entry in microsoft.get("users", ()):
+            self.microsoft.users[entry["user_id"]] = MicrosoftUser(**entry)
+        for entry in microsoft.get("refresh_tokens", ()):
+            far = self.clock.now() + 90 * 86_400
+            self.microsoft.refresh_tokens[entry["token"]] = Consented(**{"expires_at": far, **entry})
+        for entry in microsoft.get("catalogue", ()):
+            self.microsoft.catalogue[entry["external_id"]] = entry
         for entry in microsoft.get("teams", ()):
             self.microsoft.teams[entry["team_id"]] = Team(**entry)
         for entry in microsoft.get("channels", ()):
@@ -443,9 +400,9 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def post_once(url: str, body: bytes, headers: Mapping[str, str]) -> int:
-    """POST and return the status, 0 when no answer came within 15 s."""
-    request = urllib.request.Request(url, data=body, headers=dict(headers), method="POST")
+def post_once(url: str, body: bytes, headers: Mapping[str, str], /, *, method: str = "POST") -> int:
+    """Call and return the status, 0 when no answer came within 15 s."""
+    request = urllib.request.Request(url, data=body, headers=dict(headers), method=method)
     try:
         with urllib.request.urlopen(request, timeout=15) as answer:
             return int(answer.status)

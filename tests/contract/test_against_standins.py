@@ -6,6 +6,7 @@ The transport hands each call to the stand-ins' ASGI application, the way the sa
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -18,17 +19,21 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
 from ml_connector import regions
-from ml_connector.connections import Connection
+from ml_connector.connections import Connection, Endpoint
 from ml_connector.delivery import Courier, Result
 from ml_connector.destinations import Registry, Toolbox
-from ml_connector.errors import NeedsAttention, RetryLater, Undeliverable
+from ml_connector.errors import NeedsAttention, NotAllowed, RetryLater, Undeliverable
 from ml_connector.events import Delivery, Event
-from ml_connector.modules import MODULES
-from ml_connector.records import read
+from ml_connector.modules import ACTIONS, MODULES
+from ml_connector.records import read, timestamp
+from ml_connector.sources import Inbound, zoho_books
 from ml_connector.tokens import Tokens
 from ml_connector.vendors import microsoft, monday
 from ml_connector.vendors.http import Http
-from ml_connector.vendors.zoho import ZohoAccounts, ZohoBooks
+from ml_connector.vendors.zoho import ZohoBooks
+from ml_connector.vendors.zoho_accounts import ZohoAccounts
+from ml_connector.vendors.zoho_settings import ZohoSettings
+from ml_connector.webhook_setup import Change, RulesUnavailable, Setup, look, plan, wanted
 from sandbox.vendors import control
 from sandbox.vendors import default_world as w
 from sandbox.vendors import monday as standin
@@ -48,6 +53,7 @@ from tests.fakes import (
     connection,
     monday_settings,
 )
+from tests.unit.zoho_automation import Installations
 
 START = 1_795_000_000.0
 
@@ -129,15 +135,13 @@ class Company:
             ("acme-eu", "workflows"): {"purchasing": w.WORKFLOW_URL},
         }
         self.secrets = Secrets(stored, self.clock)
-        entra = self.http(microsoft.HOSTS)
         self.tokens = Tokens(
             self.secrets,
             Leases(),
             Agenda(),
             {
                 "zoho": ZohoAccounts(self.http(regions.HOSTS)),
-                "microsoft.bot": microsoft.Entra(entra, microsoft.BOT_SCOPE),
-                "microsoft.graph": microsoft.Entra(entra, microsoft.GRAPH_SCOPE),
+                **microsoft.issuers(self.http),
             },
             self.clock,
         )
@@ -222,7 +226,7 @@ def company() -> Company:
 
 # --- documents ---------------------------------------------------------------------------------------------------
 
-DOCUMENTS = {name: getattr(monday, name) for name in ("CREATE", "UPDATE", "FIND", "STATE")}
+DOCUMENTS = {name: getattr(monday, name) for name in ("CREATE", "UPDATE", "MARK", "FIND", "STATE")}
 
 
 @pytest.mark.parametrize("path", sorted({standin.EXCERPT, standin.schema_path()}), ids=lambda path: path.name)
@@ -279,10 +283,10 @@ def test_list_finds_what_changed(company: Company, module: str) -> None:
     company.clock.advance(3600)
     new = company.saves(module)
     since = company.clock() - timedelta(minutes=10)
-    rows = list(company.books.changed_since(company.connection, module, since.strftime("%Y-%m-%dT%H:%M:%SZ")))
-    shape = MODULES[module]
-    assert [str(row[shape.id_field]) for row in rows] == [new.event.record_id]
-    assert old.event.record_id != new.event.record_id
+    page = company.books.page(company.connection, module, 1)
+    times = {str(row[MODULES[module].id_field]): timestamp(row["last_modified_time"]) for row in page.rows}
+    assert list(times) == [new.event.record_id, old.event.record_id]
+    assert [time >= since.strftime("%Y-%m-%dT%H:%M:%SZ") for time in times.values()] == [True, False]
 
 
 def test_values_are_written_as_each_column_wants_them(company: Company) -> None:
@@ -482,8 +486,8 @@ def test_code_is_exchanged_once(company: Company) -> None:
     """The consent's code gives both tokens and is spent."""
     accounts = ZohoAccounts(company.http(regions.HOSTS))
     arguments = ("eu", w.ZOHO_CLIENT_ID, w.ZOHO_CLIENT_SECRET, w.ZOHO_SELF_CLIENT_CODE, "")
-    issued, refresh_token = accounts.exchange(*arguments)
-    assert (issued.lifetime, bool(refresh_token)) == (3600, True)
+    grant = accounts.exchange(*arguments)
+    assert (grant.issued.lifetime, bool(grant.refresh_token)) == (3600, True)
     with pytest.raises(NeedsAttention):
         accounts.exchange(*arguments)
 
@@ -492,6 +496,228 @@ def test_missing_record_is_undeliverable(company: Company) -> None:
     """Deleted before it could be read."""
     with pytest.raises(Undeliverable, match="does not exist"):
         company.books.fetch(company.connection, "invoice", "999")
+
+
+# --- webhooks, rules and what they send --------------------------------------------------------------------------
+
+SECRET = "Standin{}Secret0123456789"
+ADDRESS = "https://hooks.example/webhooks/zoho/"
+
+
+class Automation(Company):
+    """The company with an administrator's consent; what Zoho's webhooks carry is kept as ingest would get it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[Inbound] = []
+        self.status = 202
+        self.world.post = self._hear
+        grant = self.world.zoho.refresh_tokens[w.ZOHO_REFRESH_TOKEN]
+        grant.scopes = [*grant.scopes, *(f"ZohoBooks.settings.{verb}" for verb in ("CREATE", "UPDATE", "DELETE"))]
+        self.settings = ZohoSettings(self.books.api, self.clock.advance, self.clock.monotonic)
+        self.installations = Installations()
+        names = [f"zoho.{module}.{action}" for module in MODULES for action in ACTIONS]
+        self.endpoints = {
+            name: {"token": name.replace(".", "-"), "secrets": [SECRET.format(number)]}
+            for number, name in enumerate(names)
+        }
+
+    def _hear(self, url: str, body: bytes, headers: Mapping[str, str], /, *, method: str = "POST") -> int:
+        assert method == "POST"
+        address, _, query = url.removeprefix(ADDRESS).partition("?")
+        names = {name.lower(): value for name, value in headers.items()}
+        self.heard.append(Inbound("zoho", address, query, names, body))
+        return self.status
+
+    def install(self) -> list[Change]:
+        """What was changed; raises if a step failed."""
+        every = wanted(self.connection, self.endpoints, ADDRESS.__add__)
+        installed = self.installations.all("acme-eu")
+        todo = plan(every, look(self.settings, self.connection, every, installed), installed)
+        done = list(Setup(self.settings, self.installations, self.clock).carry_out(self.connection, todo, every))
+        assert [each.failed for each in done if each.failed] == []
+        return [each.change for each in done]
+
+    def said(self) -> list[tuple[str, str, str]]:
+        """What ingest makes of all that was heard: event, record, version."""
+        events = []
+        for call in self.heard:
+            _, module, action = call.token.split("-")
+            endpoint = Endpoint(f"zoho.{module}.{action}", "acme-eu", "zoho", module, action)
+            zoho_books.verify(call, self.endpoints[endpoint.id]["secrets"], lambda: [])
+            event, _ = zoho_books.translate(
+                call, endpoint, self.connection, received_at="2026-11-18T11:06:40.000000Z", correlation_id="c"
+            )
+            events.append((event.name, event.record_id, event.version.fingerprint))
+        self.heard.clear()
+        return events
+
+    def acts(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self.control(method, f"/zoho/{w.ZOHO_ORGANIZATION}/{path}", body)
+        return answer
+
+
+@pytest.fixture
+def automation() -> Automation:
+    return Automation()
+
+
+@pytest.mark.parametrize("edit_refused", [False, True])
+def test_installed_webhooks_of_every_module_are_heard(automation: Automation, edit_refused: bool) -> None:
+    """Created, edited, deleted in all ten modules: each call verifies with its own secret and is what it says."""
+    automation.acts("PATCH", "", edit_refused=edit_refused)
+    assert len(automation.install()) == 2 * len(MODULES) * len(ACTIONS)
+    assert automation.install() == []
+    for module in MODULES:
+        made = automation.acts("POST", f"records/{module}")
+        record_id, version = made["id"], read(module, made["record"]).version.fingerprint
+        also = [(f"{module}.updated", record_id, version)] if edit_refused else []
+        assert sorted(automation.said()) == sorted([(f"{module}.created", record_id, version), *also])
+        automation.clock.advance(5)
+        edited = automation.acts("PATCH", f"records/{module}/{record_id}", fields={"reference_number": "PO-77"})
+        version = read(module, edited["record"]).version.fingerprint
+        assert automation.said() == [(f"{module}.updated", record_id, version)]
+        automation.acts("DELETE", f"records/{module}/{record_id}")
+        assert [event[:2] for event in automation.said()] == [(f"{module}.deleted", record_id)]
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "raw": {"body_type": "application/json", "raw_data": "${JSONString}"},
+    "form": {"form_data": [{"param_name": "JSONString", "param_value": "${JSONString}"}]},
+    "query": {
+        "query_parameters": [{"param_name": "b", "param_value": "x y"}, {"param_name": "a", "param_value": "ü&"}]
+    },
+    "form and query": {
+        "query_parameters": [{"param_name": "z", "param_value": "1+1"}],
+        "form_data": [
+            {"param_name": "name", "param_value": "${INVOICE.CUSTOMER_NAME}"},
+            {"param_name": "JSONString", "param_value": "${JSONString}"},
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_every_way_to_send_a_record_is_understood(automation: Automation, body: dict[str, Any]) -> None:
+    """Where somebody set a webhook up otherwise than we do: signed as Zoho signs it, it is read all the same."""
+    endpoint = automation.endpoints["zoho.invoice.created"]
+    webhook = {
+        "webhook_name": "by hand", "entity": "invoice", "url": ADDRESS + endpoint["token"],
+        "secret": endpoint["secrets"][0], **body,
+    }  # fmt: skip
+    key = automation.settings.create_webhook(automation.connection, webhook)
+    actions = [{"action_type": "webhook", "action_id": key}]
+    rule = {"workflow_name": "r", "entity": "invoice", "rule_type": "add", "instant_actions": actions}
+    automation.settings.create_rule(automation.connection, rule)
+    made = automation.acts("POST", "records/invoice", fields={"customer_name": "Müller & Söhne <b>+</b>"})
+    version = read("invoice", made["record"]).version.fingerprint
+    assert automation.said() == [("invoice.created", made["id"], version)]
+
+
+@pytest.mark.parametrize("organization", [False, True])
+def test_payments_may_come_below_another_key(automation: Automation, organization: bool) -> None:
+    """Nobody has published the webhook of a payment."""
+    keys = {"customerpayments": "customer_payment", "vendorpayments": "vendor_payment"}
+    automation.acts("PATCH", "", payload_keys=keys, payload_organization=organization)
+    automation.install()
+    for module in ("customer_payment", "vendor_payment"):
+        automation.acts("POST", f"records/{module}")
+    assert [event[0] for event in automation.said()] == ["customer_payment.created", "vendor_payment.created"]
+
+
+def test_a_payment_tells_of_itself_and_of_its_invoices(automation: Automation) -> None:
+    """The invoice comes as paid."""
+    automation.install()
+    invoice = automation.acts("POST", "records/invoice", fields={"total": 119})["id"]
+    automation.heard.clear()
+    automation.acts("POST", "payments/customer_payment", amounts={invoice: 119})
+    payloads = [json.loads(call.body) for call in automation.heard]
+    assert [event[0] for event in automation.said()] == ["customer_payment.created", "invoice.updated"]
+    assert (payloads[1]["invoice"]["status"], payloads[1]["invoice"]["balance"]) == ("paid", 0.0)
+
+
+def test_a_plan_without_rules_leaves_nothing_behind(automation: Automation) -> None:
+    """The webhook that was made before the refusal is removed, so that its name is free."""
+    automation.acts("PATCH", "", plan_name="Standard")
+    with pytest.raises(RulesUnavailable):
+        automation.install()
+    assert automation.acts("GET", "settings") == {"webhooks": [], "workflows": []}
+
+
+def test_settings_without_their_scope_say_so(company: Company) -> None:
+    """57: a new consent, or by hand."""
+    settings = ZohoSettings(company.books.api, company.clock.advance, company.clock.monotonic)
+    assert settings.webhooks(company.connection) == []
+    with pytest.raises(NotAllowed):
+        settings.create_webhook(company.connection, {"webhook_name": "x", "url": ADDRESS})
+
+
+def test_what_people_undo_is_put_right(automation: Automation) -> None:
+    """A rule switched off, a webhook that calls elsewhere, one that is gone: as before after one more run."""
+    automation.install()
+    shown = automation.acts("GET", "settings")
+    rules = {rule["workflow_name"]: rule["workflow_id"] for rule in shown["workflows"]}
+    webhooks = [each["webhook_id"] for each in shown["webhooks"]]
+    automation.acts("PATCH", f"settings/workflows/{next(iter(rules.values()))}", is_active=False)
+    automation.acts(
+        "PATCH", f"settings/webhooks/{webhooks[1]}", url="https://evil.example/", secret="EvilSecret0123456789"
+    )
+    automation.acts("DELETE", f"settings/webhooks/{webhooks[2]}")
+    automation.acts("DELETE", f"settings/workflows/{list(rules.values())[3]}")
+    assert automation.install() != []
+    assert automation.install() == []
+    invoice = automation.acts("POST", "records/invoice")["id"]
+    automation.acts("PATCH", f"records/invoice/{invoice}", fields={"reference_number": "x"})
+    automation.acts("DELETE", f"records/invoice/{invoice}")
+    automation.acts("POST", "records/bill")
+    events = ["invoice.created", "invoice.updated", "invoice.deleted", "bill.created"]
+    assert [event[0] for event in automation.said()] == events
+
+
+def test_failed_webhooks_are_found_and_sent_again(automation: Automation) -> None:
+    """Zoho's own history, by its days; twelve failures are resent in two calls."""
+    automation.install()
+    automation.status = 500
+    made = [automation.acts("POST", "records/bill")["id"] for _ in range(12)]
+    automation.status = 202
+    automation.acts("POST", "records/invoice")
+    automation.heard.clear()
+    days = ("2026-11-18", "2026-11-18")
+    failed = list(automation.settings.history(automation.connection, *days, failed=True))
+    assert sorted(entry.record_id for entry in failed) == sorted(made)
+    assert {(entry.module, entry.answer) for entry in failed} == {("bill", "500")}
+    for some in (failed[:10], failed[10:]):
+        automation.settings.resend(automation.connection, [entry.id for entry in some])
+    automation.acts("POST", "webhooks/settle")
+    assert sorted(event[1] for event in automation.said()) == sorted(made)
+    assert list(automation.settings.history(automation.connection, *days, failed=True)) == []
+    assert len(list(automation.settings.history(automation.connection, *days))) == 13
+
+
+# --- limits ------------------------------------------------------------------------------------------------------
+
+
+def test_too_many_calls_at_once_wait_a_moment(company: Company) -> None:
+    """1070: ten under way and no more."""
+    invoice = company.saves("invoice").event.record_id
+    organization = company.world.zoho.organizations[w.ZOHO_ORGANIZATION]
+    organization.busy_until = [company.clock.monotonic() + 60] * 10
+    with pytest.raises(RetryLater) as caught:
+        company.books.fetch(company.connection, "invoice", invoice)
+    assert caught.value.after == 5
+    company.clock.advance(60)
+    company.books.fetch(company.connection, "invoice", invoice)
+
+
+def test_a_used_up_day_waits_for_midnight(company: Company) -> None:
+    """45: until the organization's day ends."""
+    company.control("PATCH", f"/zoho/{w.ZOHO_ORGANIZATION}", {"plan_name": "Free", "calls_today": 0})
+    invoice = company.saves("invoice").event.record_id
+    company.books.fetch(company.connection, "invoice", invoice)
+    company.control("PATCH", f"/zoho/{w.ZOHO_ORGANIZATION}", {"calls_today": 1000})
+    with pytest.raises(RetryLater) as caught:
+        company.books.fetch(company.connection, "invoice", invoice)
+    assert caught.value.after == 11 * 3600 + 53 * 60 + 20  # 12:06:40 in Berlin
 
 
 # --- subscriptions -----------------------------------------------------------------------------------------------

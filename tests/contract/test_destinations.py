@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -11,32 +12,66 @@ import pytest
 import requests
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
+from ml_connector.config.model import Teams
+from ml_connector.connections import Connection
 from ml_connector.destinations import KINDS, Registry
-from ml_connector.errors import ConnectorError, Gone, RetryLater, Undeliverable, Unknown
-from ml_connector.ports import CannotTell, Destination, Memory, Request
-from tests.fakes import CHANNEL, SECRET_URL, SECRETS, Clock, Says, Wire, connection, delivery, record_of, toolbox
+from ml_connector.errors import ConnectorError, Gone, Missing, NeedsAttention, RetryLater, Undeliverable, Unknown
+from ml_connector.events import Version
+from ml_connector.ports import CannotTell, Destination, Memory, NothingThere, Request
+from tests import fakes
+from tests.fakes import CHANNEL, SECRET_URL, SECRETS, TEAM, TENANT, Clock, Says, Wire, delivery, record_of, toolbox
 
 
 @dataclass(frozen=True)
 class Place:
-    """A destination of the test connection, and how its vendor speaks."""
+    """A destination of the test connection, and how its vendor speaks.
+
+    `updates`: it changes what it has made; `replies`: it answers it. `proves`: an answer says what was made, and it can
+    be looked for.
+    """
 
     name: str
     made: Says
     refuses: Says
     updates: bool = True
+    proves: bool = True
+    replies: bool = False
     gone: tuple[Says, ...] = ()
     keys: bool = False
+
+    @property
+    def targets(self) -> bool:
+        """Whether what it has made is where it goes on."""
+        return self.updates or self.replies
 
     @property
     def remembered(self) -> Memory:
         return Memory("done", external_id="1794301234567", thread_id=f"{CHANNEL};messageid=1794301234567", rev=1)
 
 
+_PEOPLE = {"type": "teams", "team_id": TEAM, "channel_id": CHANNEL}
+MORE = {
+    "as-a-person": {**_PEOPLE, "transport": "delegated", "edits": True},
+    "as-a-person-replying": {**_PEOPLE, "transport": "delegated", "edits": False},
+    "history": {**_PEOPLE, "transport": "graph_import", "author": {"id": TENANT, "displayName": "Books"}},
+    "feed": {**_PEOPLE, "transport": "activity", "people": ["ola@acme.example"]},
+}
+"""Teams destinations beside those of the test connection: every transport passes this suite."""
+
+
+def connection() -> Connection:
+    plain = fakes.connection()
+    return replace(plain, destinations={**plain.destinations, **MORE})
+
+
 def _monday(data: Any) -> Says:
     return Says(200, {"data": data, "extensions": {"request_id": "r"}})
 
 
+_POSTED = Says(201, {"id": "1794301234567", "replyToId": None, "webUrl": "https://teams.microsoft.com/l/message/1"})
+_DENIED = Says(403, {"error": {"code": "Forbidden", "message": "Missing role permissions on the request."}})
+_IMPORTS_ONLY = Says(401, {"error": {"code": "Unauthorized", "message": "Message POST is allowed for import only."}})
+_NOT_FOUND = Says(404, {"error": {"code": "NotFound", "message": "MessageNotFound"}})
 PLACES = [
     Place(
         "ledger",
@@ -58,6 +93,17 @@ PLACES = [
         "purchasing",
         made=Says(202),
         refuses=Says(404, {"error": {"code": "WorkflowTriggerIsNotEnabled", "message": SECRET_URL}}),
+        updates=False,
+        proves=False,
+    ),
+    Place("as-a-person", made=_POSTED, refuses=_DENIED, gone=(_NOT_FOUND,)),
+    Place("as-a-person-replying", made=_POSTED, refuses=_DENIED, updates=False, replies=True, gone=(_NOT_FOUND,)),
+    Place("history", made=_POSTED, refuses=_IMPORTS_ONLY, updates=False, replies=True, gone=(_NOT_FOUND,)),
+    Place("feed", made=Says(204), refuses=_DENIED, updates=False, proves=False),
+    Place(
+        "notes",
+        made=Says(201, {"code": 0, "message": "Comments added.", "comment": {"comment_id": "1794301234567"}}),
+        refuses=Says(400, {"code": 4, "message": "Invalid value passed for description"}),
         updates=False,
     ),
 ]
@@ -90,6 +136,8 @@ def test_every_kind_is_in_this_suite() -> None:
     """No destination without its contract."""
     settings = connection().destinations
     assert {settings[each.name]["type"] for each in PLACES} == set(KINDS)
+    transports = {settings[each.name].get("transport", "") for each in PLACES} - {""}
+    assert transports == set(Teams.model_fields["transport"].annotation.__args__)  # type: ignore[union-attr]
 
 
 # --- planning ----------------------------------------------------------------------------------------------------
@@ -129,20 +177,72 @@ def test_update_targets_the_remembered_item(place: Place) -> None:
     destination, _ = built(place)
     request = planned(destination, place.remembered)
     assert request.operation == ("update" if place.updates else "create")
-    assert ("1794301234567" in json.dumps(asdict(request))) is place.updates
+    assert ("1794301234567" in json.dumps(asdict(request))) is place.targets
     assert planned(destination).operation == "create"
+
+
+def test_deletion_marks_what_is_there(place: Place) -> None:
+    """It is told where the record is, and nothing else of it is changed or said anew."""
+    destination, wire = built(place)
+    memory = replace(place.remembered, version=Version("2026-11-22T07:00:00Z", "aa"))
+    if place.name == "notes":  # a record that is no more takes no notes
+        with pytest.raises(NothingThere):
+            planned(destination, memory, action="deleted")
+        return
+    request = planned(destination, memory, action="deleted")
+    assert request.operation == ("update" if place.updates else "create")
+    text = json.dumps(asdict(request))
+    assert "Deleted" in text
+    assert "Harbour Lane Bakery" not in text, "a deletion tells no party"
+    assert wire.calls == []
+
+
+def test_deletion_of_what_is_not_there_is_nothing(place: Place) -> None:
+    """Neither a card nor an item is made to say that there is none; nor where the destination was pointed elsewhere."""
+    destination, _ = built(place)
+    elsewhere = replace(place.remembered, target="another") if place.targets else Memory()
+    for memory in (Memory(), elsewhere):
+        with pytest.raises(NothingThere):
+            planned(destination, memory, action="deleted")
 
 
 def test_destination_that_was_pointed_elsewhere_begins_anew(place: Place) -> None:
     """Another channel or board: what stands in the old one stays as it is, and the new one gets its own."""
     destination, _ = built(place)
     target = planned(destination).target
-    assert bool(target) is place.updates
-    if place.updates:
-        for known, operation in ((target, "update"), ("", "update"), ("elsewhere", "create")):
+    assert bool(target) is place.targets
+    if place.targets:
+        for known, there in ((target, True), ("", True), ("elsewhere", False)):
             request = planned(destination, replace(place.remembered, target=known))
+            operation = "update" if there and place.updates else "create"
             assert (request.operation, request.target) == (operation, target)
-            assert ("1794301234567" in json.dumps(asdict(request))) is (operation == "update")
+            assert ("1794301234567" in json.dumps(asdict(request))) is there
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"modified": "2026-11-22T09:30:00+0100"},
+        {"notes": "Thank you", "terms": "Net 14", "last_modified_by_id": "7"},
+        {"exchange_rate": "", "bcy_total": ""},
+        {"line_items": [{"line_item_id": "9", "name": "Display case", "quantity": "1.0", "item_total": "1284.5"}]},
+    ],
+    ids=str,
+)
+def test_what_is_covered_shows_nothing_beyond_the_fingerprint(place: Place, change: dict[str, Any]) -> None:
+    """A version with the fingerprint that is there already is not sent: nothing that people see may be lost by that."""
+    destination, _ = built(place)
+    before, after = delivery(), delivery(**change)
+    assert before.event.version.fingerprint == after.event.version.fingerprint
+    if destination.covered:
+        # A note's marker names its version.
+        first, second = (
+            re.sub(r"\[ml-connector \w{8}\]", "", json.dumps(asdict(planned(destination, place.remembered, **each))))
+            for each in ({}, change)
+        )
+        assert first == second
+    else:
+        assert place.name == "ledger", "its default columns show when the record was changed"
 
 
 # --- sending -----------------------------------------------------------------------------------------------------
@@ -152,7 +252,7 @@ def test_receipt_names_what_was_made(place: Place) -> None:
     """The trail leads to the item, or says honestly that it was only accepted."""
     destination, _ = built(place)
     receipt = destination.send(planned(destination))
-    if place.updates:
+    if place.proves:
         assert (receipt.outcome, receipt.external_id) == ("created", "1794301234567")
         assert receipt.link.startswith("https://")
     else:
@@ -180,7 +280,8 @@ def test_busy_means_later_as_long_as_asked(place: Place) -> None:
 def test_refused_means_undeliverable(place: Place) -> None:
     """A refusal is for a person, with a reason."""
     error = caught(place, place.refuses)
-    assert type(error) is Undeliverable
+    assert isinstance(error, Undeliverable)
+    assert not isinstance(error, Gone | Missing | NeedsAttention)
     assert error.reason
 
 
@@ -213,13 +314,13 @@ def test_no_readable_answer_means_unknown(place: Place, trouble: Says | Exceptio
 @pytest.mark.parametrize("body", [b"", b"<html>", [], {}, {"data": {"item": None}}], ids=str)
 def test_success_without_a_receipt_means_unknown(place: Place, body: Any) -> None:
     """A 2xx that does not say what was made proves nothing, where a proof is to be had."""
-    if place.updates:
+    if place.proves:
         assert type(caught(place, Says(200, body))) is Unknown
 
 
 def test_removed_item_is_gone(place: Place) -> None:
     """What a person removed is told apart from what is refused."""
-    if place.updates:
+    if place.targets:
         assert type(caught(place, *place.gone, memory=place.remembered)) is Gone
 
 
@@ -244,8 +345,8 @@ def test_no_error_holds_a_secret(place: Place) -> None:
 
 def test_missing_credentials_are_named(place: Place) -> None:
     """A place that has no credentials yet says which command sets them."""
-    if place.name == "finance":
-        return  # its tokens are issued by ml_connector.tokens, which says so there
+    if place.name in ("finance", "notes", *MORE):
+        return  # their tokens are issued by ml_connector.tokens, which says so there
     tools = toolbox(Wire(place.made), monday={}, workflows={})
     destination = Registry(tools).destination(connection(), place.name)
     with pytest.raises(Undeliverable, match="mlc credentials set acme-eu"):
@@ -264,7 +365,7 @@ def test_settling_never_guesses(place: Place) -> None:
         # The answer of a create, or of a webhook, is no list of posts: looking there tells nothing.
         with pytest.raises((CannotTell, RetryLater)):
             destination.settle(request, memory)
-        assert [each.method for each in wire.calls] == ["GET"] * place.updates, "looked, and made nothing"
+        assert [each.method for each in wire.calls] == ["GET"] * place.proves, "looked, and made nothing"
         return
     receipt = destination.settle(request, memory)
     assert receipt is not None

@@ -101,7 +101,11 @@ def test_budgets_are_the_vendors_accounts() -> None:
     assert [budget for budget, _ in ledger.taken] == [
         limits.monday("monday-token-sEcReT", "basic"),
         limits.teams(
-            acme.microsoft["tenant_id"], acme.microsoft["client_id"], acme.destinations["finance"]["channel_id"]
+            acme.microsoft["tenant_id"],
+            acme.microsoft["client_id"],
+            acme.destinations["finance"]["team_id"],
+            acme.destinations["finance"]["channel_id"],
+            posts=True,
         ),
         limits.workflows("acme-eu", "purchasing"),
         limits.monday("monday-token-sEcReT", "pro"),
@@ -120,12 +124,30 @@ def test_reads_that_can_wait_say_so() -> None:
     """Reconcile leaves its share to deliveries."""
     for optional in (False, True):
         ledger = Ledger()
-        list(
-            books(ledger, Says(200, {"code": 0, "invoices": []}), optional=optional).changed_since(
-                connection(), "invoice", "2026-11-22T00:00:00Z"
-            )
-        )
+        books(ledger, Says(200, {"code": 0, "invoices": []}), optional=optional).page(connection(), "invoice", 1)
         assert [each for _, each in ledger.taken] == [optional]
+
+
+def test_reads_that_can_wait_have_a_share_of_the_day() -> None:
+    """What its connection gives reconcile is counted by all instances; deliveries are not held to it."""
+    for optional, share in ((False, None), (True, 200)):
+        ledger = Ledger()
+        zoho = books(ledger, Says(200, {"code": 0, "invoices": []}), optional=optional)
+        zoho.allow(connection(), 200)
+        zoho.page(connection(), "invoice", 1)
+        acme = connection()
+        assert [budget for budget, _ in ledger.taken] == [limits.zoho(acme.region, acme.organization_id, share)]
+
+
+@pytest.mark.parametrize(("reserve", "scarcity"), [(0, []), (4, []), (5, [60]), (80, [60])])
+def test_the_reserve_is_the_connections_own(reserve: int, scarcity: list[float]) -> None:
+    """So many percent of the day's calls are left to the customer's other integrations."""
+    ledger = Ledger()
+    day = {"X-Rate-Limit-Limit": "2000", "X-Rate-Limit-Remaining": "99", "X-Rate-Limit-Reset": "60"}
+    answer = Says(200, {"code": 0, "invoice": {"invoice_id": "1"}}, day)
+    zoho = {"region": "eu", "organization_id": "1", "modules": ["invoice"], "reserve": reserve}
+    books(ledger, answer).fetch(connection(zoho=zoho), "invoice", "1")
+    assert ledger.scarcity == scarcity
 
 
 # --- after the call --------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from ml_connector.errors import InboundRejected
 from ml_connector.sources import Inbound
-from tests.unit.ingest.world import World, call, secret_of, sign, token_of
+from tests.unit.ingest.world import FIXTURES, World, call, secret_of, sign, token_of
 
 SIGNATURE = "x-zoho-webhook-signature"
 
@@ -25,9 +25,10 @@ class Source:
     other_token: str
 
 
-def _zoho(event: str, other: str) -> Source:
+def _zoho(event: str, other: str, shape: str = "") -> Source:
+    body = (FIXTURES / "shapes" / shape).read_bytes() if shape else None
     return Source(
-        good=call(event),
+        good=call(event, body),
         resigned=lambda body: call(event, body),
         secret=secret_of(event),
         signature_header=SIGNATURE,
@@ -38,6 +39,7 @@ def _zoho(event: str, other: str) -> Source:
 SOURCES = {
     "zoho, an invoice": _zoho("invoice.created", "invoice.updated"),
     "zoho, a payment": _zoho("customer_payment.created", "vendor_payment.created"),
+    "zoho, a deletion": _zoho("invoice.deleted", "invoice.updated", "webhook_invoice_deleted.json"),
 }
 
 

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from itertools import count
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import requests
+from typer.testing import CliRunner
 
+from mlc.main import app
+from sandbox import onboarding
 from sandbox.session import Box, sandbox
+from sandbox.sites import Site
+from sandbox.vendors import default_world as world
 
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Box]:
     with sandbox(hidden_seconds=12) as box:
+        _reconcile_by_hand(box)
         yield box
+
+
+def _reconcile_by_hand(box: Box) -> None:
+    """Tests run it themselves, and count what it finds: its schedule would sometimes be the first."""
+    scheduler = box.stack.client("scheduler")
+    held = scheduler.get_schedule(Name=f"{box.stack.deployment.stack}-reconcile")
+    same = {name: held[name] for name in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
+    scheduler.update_schedule(State="DISABLED", **same)
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +47,31 @@ def box(running: Box) -> Iterator[Box]:
     yield running
     running.zoho.clear_faults()
     assert running.settled(60), "a test left deliveries under way"
+
+
+@pytest.fixture
+def mlc(box: Box, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`mlc("parked", "list", name)`: what the command prints as JSON; `code` is the exit code that it must have."""
+    # The pause between two calls of Zoho's settings passes on the vendors' clock, not on ours.
+    monkeypatch.setattr("mlc.stack.time", SimpleNamespace(sleep=box.zoho.advance))
+    environment = {**box.stack.environment(), "MLC_WEBHOOK_URL": f"{box.stack.webhook_url}/webhooks"}
+
+    def run(*words: str, code: int = 0) -> Any:
+        result = CliRunner().invoke(app, [*words, "--json"], env=environment, catch_exceptions=False)
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout)
+
+    return run
+
+
+@pytest.fixture
+def consent(box: Box, mlc: Callable[..., Any]) -> Callable[..., requests.Response]:
+    """`mlc auth zoho`, its address opened by somebody who sees the site's organization, or `organization`, and accepts:
+    the page that our callback shows then. `denies`: that somebody does not accept."""
+
+    def open_page(site: Site, organization: str = "", *, denies: bool = False) -> requests.Response:
+        box.zoho.sign_in(world.ZOHO_REGION, [organization or site.organization], denies=denies)
+        link = mlc("auth", "zoho", site.connection, "--no-wait")
+        return onboarding.come_back(box.stack, onboarding.press_accept(link["url"], link["redirect_uri"]))
+
+    return open_page

@@ -12,13 +12,13 @@ from ml_connector.aws.secrets import EndpointSecrets, SecretStore
 from ml_connector.config.apply import Applied, apply
 from ml_connector.config.load import load, parse
 from ml_connector.connections import token_hash
-from ml_connector.modules import ACTIONS, MODULES
+from ml_connector.modules import ACTIONS, CORE
 from tests.fakes import Clock
 from tests.integration.conftest import Aws
 
 EXAMPLE = Path(__file__).parents[2] / "connections" / "example.toml"
 FIRST, SECOND = (datetime(2026, 11, day, 8, tzinfo=UTC) for day in (22, 23))
-ALL = len(MODULES) * len(ACTIONS)
+ALL = len(CORE) * len(ACTIONS)
 
 
 class Stack:
@@ -92,7 +92,7 @@ def test_new_module_gets_endpoints_and_others_keep_theirs(stack: Stack) -> None:
     text = EXAMPLE.read_bytes()
     organization = b'organization_id = "'
     few = text.replace(organization, b'modules = ["invoice"]\n' + organization)
-    assert stack.apply(few).endpoints == 2
+    assert stack.apply(few).endpoints == len(ACTIONS)
     before = stack.endpoints
     assert stack.apply(text, SECOND).endpoints == ALL
     assert {name: stack.endpoints[name] for name in before} == before

@@ -112,7 +112,7 @@ def test_a_channel_that_is_closed_closes_no_other(client: Client) -> None:
     """One item per tenant, one meter per channel."""
     clock = Clock()
     one = limiter(client, clock)
-    here, there = teams(TENANT, "app", CHANNEL), teams(TENANT, "app", "19:other@thread.tacv2")
+    here, there = (teams(TENANT, "app", "team", each, posts=False) for each in (CHANNEL, "19:other@thread.tacv2"))
     assert here.key == there.key
     one.take(here)
     one.closed(here, 30)
@@ -138,7 +138,7 @@ def test_optional_calls_leave_the_rest(client: Client) -> None:
 def test_items_stay_small_and_end(aws: Aws, client: Client) -> None:
     """Under steady load old notes are removed: an item stays below 1 kB, one write unit, and outlives its windows."""
     clock = Clock()
-    budget = teams(TENANT, "app", CHANNEL)
+    budget = teams(TENANT, "app", "team", CHANNEL, posts=True)
     instances = [limiter(client, clock) for _ in range(3)]
     for turn in range(300):
         clock.advance(2.1)

@@ -20,7 +20,7 @@ from ml_connector.aws.queues import DeliveriesQueue, ParkedDeliveries
 from ml_connector.config.model import Retry
 from ml_connector.events import Delivery
 from ml_connector.parked import CRASHED, Why, wrap
-from ml_connector.ports import AuditEntry, Memory
+from ml_connector.ports import AuditEntry
 from ml_connector.reconcile import OVERLAP
 from mlc import main
 from mlc.parked import HIDDEN, ParkedQueue, Wanted, identity, retry
@@ -30,6 +30,7 @@ from tests.integration.conftest import Aws
 from tests.integration.test_tables import ENTRY
 
 ACME = Wanted("acme-eu")
+BY_KIM = ("acme-eu", "kim")
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_record_is_sent_again_in_order(queue: ParkedQueue, aws: Aws, deliveries:
     """Older versions first, however they were parked; marked as a replay; nothing stays parked."""
     each = versions(14)
     park(aws, *reversed(each))
-    done = retry(queue, deliveries, ACME)
+    done = retry(queue, deliveries, ACME, *BY_KIM)
     assert [row["done"] for row in done] == ["sent"] * 14
     again = resent(aws)
     assert [one.event.version for one in again] == [one.event.version for one in each]
@@ -156,7 +157,7 @@ def test_queue_does_not_take_it_for_the_first_one(queue: ParkedQueue, aws: Aws, 
     DeliveriesQueue(aws.sqs, aws.deliveries_url).send([delivery()])
     assert len(resent(aws)) == 1
     park(aws, delivery())
-    retry(queue, deliveries, ACME)
+    retry(queue, deliveries, ACME, *BY_KIM)
     assert len(resent(aws)) == 1
 
 
@@ -173,11 +174,14 @@ def test_crash_between_sending_and_deleting(
         broken.setattr(queue, "delete", crash)
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
-                retry(queue, deliveries, ACME)
+                retry(queue, deliveries, ACME, *BY_KIM)
     assert aws.counts(aws.parked_url) == (1, 0)
     (again,) = resent(aws)
-    deliveries.write(again.event.record_key, again.destination, Memory(state="done", version=again.event.version))
-    (row,) = retry(queue, deliveries, ACME)
+    memory = deliveries.read(again.event.record_key, again.destination)
+    deliveries.write(
+        again.event.record_key, again.destination, replace(memory, state="done", version=again.event.version)
+    )
+    (row,) = retry(queue, deliveries, ACME, *BY_KIM)
     assert "already there" in row["done"]
     assert (aws.counts(aws.parked_url), resent(aws)) == ((0, 0), [])
 
@@ -185,9 +189,18 @@ def test_crash_between_sending_and_deleting(
 def test_others_stay_and_are_not_hidden(queue: ParkedQueue, aws: Aws, deliveries: DeliveriesTable) -> None:
     """What was not chosen can be received at once."""
     park(aws, delivery("ledger"), delivery("finance"))
-    retry(queue, deliveries, Wanted("acme-eu", destination="finance"))
+    retry(queue, deliveries, Wanted("acme-eu", destination="finance"), *BY_KIM)
     assert aws.counts(aws.parked_url) == (1, 0)
     assert [each.destination for each in resent(aws)] == ["finance"]
+
+
+def test_answer_goes_with_the_question(queue: ParkedQueue, aws: Aws, deliveries: DeliveriesTable) -> None:
+    """What a person was asked when it was parked stands in the delivery that is sent again."""
+    asked = wrap(delivery().to_json(), Why("Look there", asked=4))
+    ParkedDeliveries(aws.sqs, aws.parked_url).park(asked, key="1", reason="Look there")
+    park(aws, delivery("finance"))
+    retry(queue, deliveries, ACME, *BY_KIM)
+    assert {each.destination: each.asked for each in resent(aws)} == {"ledger": 4, "finance": None}
 
 
 def test_hiding_outlasts_the_work() -> None:
@@ -198,11 +211,12 @@ def test_hiding_outlasts_the_work() -> None:
 # --- dropping ----------------------------------------------------------------------------------------------------
 
 
-def test_drop_leaves_its_entry(stack: Any, aws: Aws, audit: AuditTable) -> None:
+@pytest.mark.parametrize(("words", "outcome"), [(("drop", "--yes"), "dropped"), (("retry",), "resent")])
+def test_person_leaves_an_entry(stack: Any, aws: Aws, audit: AuditTable, words: Sequence[str], outcome: str) -> None:
     """On the real tables: the entry stands in the chain, found by its state and by the record; the chain is whole."""
     park(aws, delivery(), reason="the board is gone")
-    assert mlc("parked", "drop", "acme-eu", "--all", "--yes").exit_code == 0
-    (entry,) = audit.in_state("acme-eu", "dropped")
+    assert mlc("parked", words[0], "acme-eu", "--all", *words[1:]).exit_code == 0
+    (entry,) = audit.in_state("acme-eu", outcome)
     assert "arn:aws" in entry.reason
     assert "the board is gone" in entry.reason
     assert aws.counts(aws.parked_url) == (0, 0)

@@ -9,16 +9,22 @@ from typing import Any
 
 import pytest
 
+from ml_connector.attention import Incident
 from ml_connector.audit import fit, seal
 from ml_connector.aws import items
 from ml_connector.aws.audit_table import AuditTable
 from ml_connector.aws.connections_table import LIVE_WITHIN, ConnectionsTable
 from ml_connector.aws.deliveries_table import DeliveriesTable
 from ml_connector.aws.leases import Leases
-from ml_connector.aws.schedules import Cursors, SubscriptionList, TokenAgenda
+from ml_connector.aws.notices_table import Incidents, NoticeBoard
+from ml_connector.aws.schedules import Cursors, SubscriptionList, TurnList
+from ml_connector.aws.token_agenda import TokenAgenda
+from ml_connector.clouds import CLOUDS
 from ml_connector.connections import Endpoint
 from ml_connector.events import Version
+from ml_connector.gaps import Gap, Reading
 from ml_connector.ports import AuditEntry, Conflict, Memory, Request
+from ml_connector.rounds import Turn
 from ml_connector.subscriptions import Subscription
 from ml_connector.tokens import Due
 from ml_connector.vendors.microsoft import message_link
@@ -47,6 +53,10 @@ WHOLE = Memory(
     number="INV-000412",
     target="1234567890",
     doubt=Version("2026-11-22T08:05:00Z", "fedcba9876543210"),
+    amount="1284.50",
+    currency="EUR",
+    date="2026-11-20",
+    shown='{"status":"sent"}',
 )
 
 
@@ -64,7 +74,8 @@ def test_memory_comes_back_whole(deliveries: DeliveriesTable) -> None:
     written = deliveries.write(KEY, "ledger", WHOLE)
     assert written == replace(WHOLE, rev=1)
     assert deliveries.read(KEY, "ledger") == written
-    assert not [each.name for each in fields(Memory) if getattr(written, each.name) == each.default], "none left out"
+    kept = [each for each in fields(Memory) if each.name != "links"]
+    assert not [each.name for each in kept if getattr(written, each.name) == each.default], "none left out"
 
 
 def test_every_write_names_the_revision_it_has_read(deliveries: DeliveriesTable) -> None:
@@ -232,17 +243,78 @@ def test_what_the_schedules_remember(table: tuple[ConnectionsTable, Clock]) -> N
     agenda, cursors, subscriptions = TokenAgenda(connections), Cursors(connections), SubscriptionList(connections)
     dues = [
         Due("acme-eu", "microsoft.bot", "2026-11-22T08:55:00Z", "ok"),
-        Due("acme-eu", "zoho", "2026-11-22T09:00:00Z", "needs_attention", "revoked"),
+        Due("acme-eu", "zoho", "2026-11-22T09:00:00Z", "needs_attention", "revoked", "mlc auth zoho acme-eu"),
     ]
     for due in dues:
         agenda.set(due)
     assert list(agenda.all()) == dues
-    assert cursors.get("acme-eu", "invoice") is None
-    cursors.set("acme-eu", "invoice", "2026-11-22T07:58:00Z")
-    assert cursors.get("acme-eu", "invoice") == "2026-11-22T07:58:00Z"
+    assert agenda.of("acme-eu", "zoho") == dues[1]
+    agenda.remove("acme-eu", "zoho")
+    assert (agenda.of("acme-eu", "zoho"), list(agenda.all())) == (None, dues[:1])
+    assert cursors.all("acme-eu") == {}
+    readings = {
+        "invoice": Reading("2026-11-22T07:58:00Z"),
+        "bill~backfill": Reading(
+            "2026-11-22T08:00:00Z",
+            (
+                Gap("2026-03-01T00:00:00Z", "2026-11-22T08:00:00Z", 7, "2026-05-01T08:00:00Z", "created"),
+                Gap("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"),
+            ),
+        ),
+    }
+    for track, reading in readings.items():
+        cursors.set("acme-eu", track, reading)
+    assert cursors.all("acme-eu") == readings
     subscription = Subscription("acme-eu", "s#1", "/teams/1", "2026-11-25T06:00:00Z", "gone")
     subscriptions.set(subscription)
     assert list(subscriptions.all()) == [subscription]
+
+
+def test_turn_is_claimed_once(table: tuple[ConnectionsTable, Clock]) -> None:
+    """Of all that have read it, one moves its due time; a connection that never had a turn has one like any other."""
+    turns = TurnList(table[0])
+    assert turns.get("acme-eu") is None
+    first = Turn("acme-eu")
+    assert [turns.claim(first, "2026-11-22T08:10:00Z") for _ in range(2)] == [True, False]
+    done = Turn(
+        "acme-eu", "2026-11-22T08:15:00Z", 5000, "2026-11-22", 12, "2026-11-22T23:00:00Z", 810, "2026-11-22T08:00:00Z"
+    )
+    turns.set(done)
+    assert (list(turns.all()), turns.get("acme-eu")) == ([done], done)
+    assert [turns.claim(done, f"2026-11-22T08:2{number}:00Z") for number in range(2)] == [True, False]
+    assert turns.get("acme-eu") == replace(done, due_at="2026-11-22T08:20:00Z")
+
+
+def test_notice_has_one_teller(aws: Aws) -> None:
+    """Claimed by one at a time, until it is told; a claim that ran out, or was given back, is free."""
+    board = NoticeBoard(aws.dynamodb, "connections")
+
+    def claim(now: int) -> str:
+        return board.claim("acme-eu", "token.zoho", now=now, until=now + 600, expires_at=now + 10**6)
+
+    assert [claim(1000), claim(1001), claim(1599)] == ["mine", "busy", "busy"]
+    assert claim(1600) == "mine"
+    board.close("acme-eu", "token.zoho", again_at=1700, expires_at=10**6)
+    assert [claim(1699), claim(1700)] == ["busy", "mine"]
+    board.close("acme-eu", "token.zoho", again_at=None, expires_at=10**6)
+    assert [claim(1701), claim(10**5)] == ["told", "told"]
+    assert board.claim("beta-us", "token.zoho", now=1, until=2, expires_at=3) == "mine"
+    (row,) = (each for each in aws.dynamodb.scan(TableName="connections")["Items"] if "again_at" not in each)
+    assert row["expires_at"] == {"N": "1000000"}
+
+
+def test_incidents_are_kept_until_they_end(table: tuple[ConnectionsTable, Clock]) -> None:
+    """A token has one at most; opening it anew changes nothing of what is known."""
+    connections, _ = table
+    incidents = Incidents(connections)
+    first = Incident("acme-eu", "zoho", "2026-11-22T08:00:00Z")
+    assert incidents.open(first)
+    assert not incidents.open(Incident("acme-eu", "zoho", "2026-11-22T09:00:00Z"))
+    assert list(incidents.all()) == [first]
+    incidents.told(first)
+    assert list(incidents.all()) == [Incident("acme-eu", "zoho", "2026-11-22T08:00:00Z", told=True)]
+    incidents.close(first)
+    assert list(incidents.all()) == []
 
 
 # --- audit -------------------------------------------------------------------------------------------------------
@@ -349,7 +421,7 @@ def test_entry_stays_below_one_kilobyte(audit: AuditTable, append: Append, aws: 
         reason="理" * 1000,
         external_id="1794301234567",
         request_id="x" * 400,
-        link=message_link("19:" + "c" * 64 + "@thread.tacv2", "1794301234567", TEAM, TENANT),
+        link=message_link("19:" + "c" * 64 + "@thread.tacv2", "1794301234567", TEAM, TENANT, CLOUDS["global"]),
     )
     append(seal(fit(longest), "0" * 32))
     (row,) = aws.dynamodb.scan(TableName="audit")["Items"]

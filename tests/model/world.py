@@ -5,7 +5,7 @@ Nothing here knows how the engine works; what the world sees going wrong it keep
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -13,11 +13,11 @@ from typing import Any
 
 from ml_connector.connections import Connection
 from ml_connector.delivery import Courier
-from ml_connector.errors import Gone, NeedsAttention, RetryLater, Undeliverable, Unknown
-from ml_connector.events import Delivery, Event, Version
+from ml_connector.errors import Gone, Missing, NeedsAttention, RetryLater, Undeliverable, Unknown
+from ml_connector.events import DELETED, Delivery, Event, Version
 from ml_connector.lanes import Lanes, Message
 from ml_connector.parked import again, unwrap
-from ml_connector.ports import CannotTell, Destination, Memory, Receipt, Request
+from ml_connector.ports import CannotTell, Destination, Memory, NothingThere, Receipt, Request
 from ml_connector.records import Record, read
 from ml_connector.retry import Policy
 from tests.fakes import Books, Clock, Connections, Deliveries, connection, payload
@@ -30,6 +30,8 @@ KEYS_LIVE = timedelta(minutes=30)
 KEY_TRUSTED = timedelta(minutes=25)
 LAG = timedelta(seconds=40)
 """How long the vendor's search does not find a new item."""
+UNSEEN = timedelta(seconds=50)
+"""How long Zoho does not show a new record."""
 
 
 class Ticking(Clock):
@@ -121,6 +123,22 @@ class ParkedQueue:
             self.held.append(body)
 
 
+# --- Zoho --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Slow(Books):
+    """Zoho Books, whose reading knows of a new record only a while after its webhook was sent."""
+
+    clock: Clock = field(default_factory=Clock)
+    made: dict[str, datetime] = field(default_factory=dict)
+
+    def fetch(self, connection: Connection, module: str, record_id: str) -> Mapping[str, Any]:
+        if self.clock.now - self.made[record_id] < UNSEEN:
+            raise Missing("it does not exist (any more)", 404)
+        return super().fetch(connection, module, record_id)
+
+
 # --- vendors -----------------------------------------------------------------------------------------------------
 
 
@@ -148,12 +166,15 @@ class Vendor:
     items: list[Item] = field(default_factory=list)
     kept: dict[str, tuple[datetime, Item]] = field(default_factory=dict)
     answers: list[str] = field(default_factory=list)
+    covered: bool = False
 
     def of(self, record: str) -> list[Item]:
         """What people see of a record."""
         return [item for item in self.items if item.record == record and not item.removed]
 
     def plan(self, event: Event, record: Record, memory: Memory) -> Request:
+        if event.action == DELETED and not memory.external_id:
+            raise NothingThere
         operation = "update" if memory.external_id else "create"
         return Request(
             operation=operation,
@@ -199,7 +220,8 @@ class Vendor:
     def _show(self, item: Item, request: Request) -> None:
         version = Version.parse(request.body["version"])
         shown = [each for other in self.items if other.record == item.record for each in other.shown]
-        if any(version.older_than(each) for each in shown):
+        # Nothing comes after a deletion, which is the newest whatever its time: our clock is not Zoho's.
+        if not version.deletes and any(each.deletes or version.older_than(each) for each in shown):
             self.faults.append(f"{item.id}: {version} over a newer one")
         item.shown.append(version)
 
@@ -217,22 +239,24 @@ class Vendor:
 
 
 class World:
-    """One connection, two destinations: `ledger` like monday, `finance` like Teams. `unknown`: the policy."""
+    """One connection, and of two destinations those named: `ledger` like monday, `finance` like Teams.
 
-    def __init__(self, unknown: str) -> None:
+    `unknown`: the policy.
+    """
+
+    def __init__(self, unknown: str, names: Sequence[str] = ("ledger", "finance")) -> None:
         self.clock = Ticking()
         self.faults: list[str] = []
         self.connections = Connections({"acme-eu": connection(retry={"unknown": unknown})})
-        self.deliveries, self.books = Deliveries(), Books()
+        self.deliveries, self.books = Deliveries(), Slow(clock=self.clock)
         self.queue, self.parked = Fifo(self.clock), ParkedQueue(self.clock)
-        self.vendors = {
-            name: Vendor(self.clock, keys, self.faults) for name, keys in (("ledger", True), ("finance", False))
-        }
+        self.vendors = {name: Vendor(self.clock, name == "ledger", self.faults) for name in names}
         self.events: list[Event] = []
         """All that ever happened, in the order in which it did."""
         self.pool: list[Event] = []
         """Those whose webhook is still under way."""
-        self.replays: set[tuple[str, str]] = set()
+        self.left: set[str] = set()
+        """Deliveries (their ids) that a person gave up, because the message was there."""
         self.workers = count(1)
 
     # --- Zoho
@@ -246,9 +270,21 @@ class World:
         modified = max(modified, newest.replace("Z", "+0000"))
         content = payload(invoice_id=record, modified=modified, status=f"status-{number}")
         self.books.records["invoice", record] = content
+        self.books.made.setdefault(record, self.clock.now)
         event = Event(
             "acme-eu", "invoice", record, "updated" if number else "created", read("invoice", content).version,
             "webhook", modified, f"call-{len(self.events)}", None if thin else content,
+        )  # fmt: skip
+        self.events.append(event)
+        self.pool.append(event)
+
+    def delete(self, record: str) -> None:
+        """The bookkeeper deletes it: Zoho tells no more than that, and has it no more."""
+        del self.books.records["invoice", record]
+        heard = self.clock.now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        event = Event(
+            "acme-eu", "invoice", record, DELETED, Version.deletion(heard),
+            "webhook", heard, f"call-{len(self.events)}", {"invoice_id": record},
         )  # fmt: skip
         self.events.append(event)
         self.pool.append(event)
@@ -299,33 +335,21 @@ class World:
 
     # --- people
 
-    def rows_in_queue(self) -> set[tuple[str, str]]:
-        deliveries = [Delivery.from_json(each.body) for each in self.queue.held]
-        return {(each.event.record_id, each.destination) for each in deliveries}
-
-    def look_after(self, body: str) -> bool:
-        """A person takes a parked delivery: looks, if that was asked for, and sends it again or leaves it be.
-
-        He waits until nothing else about the record is under way. True if something was done.
+    def look_after(self, body: str) -> None:
+        """A person takes a parked delivery, whatever else is under way: looks, if the row is an open question, and
+        sends it again, or leaves it be because it is there.
         """
-        delivery = unwrap(body).delivery
+        kept = unwrap(body)
+        delivery = kept.delivery
         assert delivery is not None
-        row = (delivery.event.record_id, delivery.destination)
-        if row in self.rows_in_queue():
-            return False
         self.parked.held.remove(body)
         vendor = self.vendors[delivery.destination]
-        if not vendor.keys and self.deliveries.of(delivery).state == "unknown" and vendor.of(row[0]):
-            return True
-        sent = again(delivery)
+        open_question = not vendor.keys and self.deliveries.of(delivery).state == "unknown"
+        if open_question and vendor.of(delivery.event.record_id):
+            self.left.add(delivery.id)
+            return
+        sent = again(delivery, kept.why.asked)
         self.queue.put(sent.to_json(), sent.lane, f"replay-{len(self.queue.recent)}")
-        self.replays.add(row)
-        return True
-
-    def replay_under_way(self, record: str) -> bool:
-        """A person's decision is about what he saw: until it is carried out, nothing else about the record comes."""
-        self.replays &= self.rows_in_queue()
-        return any(row[0] == record for row in self.replays)
 
 
 @dataclass

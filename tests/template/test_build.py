@@ -78,9 +78,9 @@ def test_layers_share_no_file_with_the_machine(built: Path) -> None:
 
 
 def test_functions_carry_no_command_line_code(built: Path) -> None:
-    """What only the command line needs (pydantic, the model of the connection file) is not deployed."""
+    """What only the command line needs (pydantic, Babel, the model of the connection file) is not deployed."""
     assert not (built / "SharedLayer/python/ml_connector/config").exists()
-    assert not (built / "DependenciesLayer/python/pydantic").exists()
+    assert not [name for name in ("pydantic", "babel") if (built / "DependenciesLayer/python" / name).exists()]
     assert (built / "SharedLayer/python/ml_connector/bootstrap.py").exists()
 
 
@@ -97,6 +97,31 @@ def test_every_client_is_built(built: Path) -> None:
         "print(json.dumps({each.meta.service_model.service_name: each.meta.endpoint_url for each in made}))",
     )
     assert json.loads(answer) == {name: f"https://{name}.eu-central-1.amazonaws.com" for name in called}
+
+
+def test_msal_waits_for_the_first_token(built: Path) -> None:
+    """Who finds a live token pays nothing for MSAL; who needs one gets it without anything compiled (ADR 12)."""
+    code = (
+        "import sys\n"
+        "from ml_connector.destinations import teams\n"
+        "from ml_connector.vendors import microsoft\n"
+        "assert not {'msal', 'jwt', 'cryptography'} & set(sys.modules)\n"
+        "from ml_connector.errors import NeedsAttention\n"
+        "from ml_connector.vendors.http import Answer\n"
+        "class Http:\n"
+        "    def call(self, method, url, form, headers):\n"
+        '        return Answer(200, {}, b\'{"access_token": "t", "expires_in": 3599}\')\n'
+        "bot = microsoft.Entra(lambda hosts: Http(), 'bot')\n"
+        "app = {'tenant_id': 'tenant', 'client_id': 'app'}\n"
+        "print(bot.issue({**app, 'client_secret': 's'}).access_token)\n"
+        "try:\n"
+        "    bot.issue({**app, 'private_key': 'k', 'certificate': 'c'})\n"
+        "except NeedsAttention as error:\n"
+        "    print(error)\n"
+    )
+    token, sentence = run(built, code).splitlines()
+    assert token == "t"
+    assert "CERTIFICATES=1" in sentence
 
 
 def test_third_parties_import(built: Path) -> None:
@@ -116,8 +141,7 @@ def test_function_starts_on_its_own_variables(built: Path, expanded: Template, f
     handler = (built / logical_id(function) / "app.py").read_text()
     uses = re.search(r"^from ml_connector\.bootstrap import (.+)$", handler, re.M)
     assert uses
-    needs = {"consent": "'https://example.com/oauth/zoho/callback'"}
-    calls = "".join(f"app.{name}({needs.get(name, '')})\n" for name in uses[1].split(", "))
+    calls = "".join(f"app.{name}()\n" for name in uses[1].split(", "))
     run(built, f"import app\n{calls}assert callable(app.handler)", built / logical_id(function), **plain)
 
 
@@ -130,6 +154,7 @@ def test_ingest_starts_lean(built: Path, expanded: Template) -> None:
         CONNECTIONS_TABLE="t",
         SECRETS_PREFIX="p",
         DELIVERIES_QUEUE_URL="q",
+        DELIVERY_TABLE="d",
         POWERTOOLS_METRICS_NAMESPACE="n",
         POWERTOOLS_SERVICE_NAME="ingest",
     )

@@ -159,6 +159,7 @@ def test_queues_have_a_dead_letter_queue_or_are_one(expanded: Template) -> None:
     watched = {
         dimension["Value"]["Fn::GetAtt"][0]
         for alarm in of_type(expanded, "AWS::CloudWatch::Alarm").values()
+        if alarm["Namespace"] == "AWS/SQS"
         for dimension in alarm["Dimensions"]
     }
     assert watched == last_resorts
@@ -272,13 +273,13 @@ def test_only_plain_managed_policies(expanded: Template) -> None:
 READERS = {
     "webhooks": {"ingest"},
     "zoho": {"delivery", "refresh_tokens", "reconcile", "oauth"},
-    "microsoft": {"delivery", "refresh_tokens", "renew_subscriptions"},
+    "microsoft": {"delivery", "refresh_tokens", "renew_subscriptions", "reconcile", "oauth"},
     "monday": {"delivery"},
-    "workflows": {"delivery"},
+    "workflows": {"delivery", "refresh_tokens", "reconcile"},
 }
 WRITERS = {
     "zoho": {"delivery", "refresh_tokens", "reconcile", "oauth"},
-    "microsoft": {"delivery", "refresh_tokens", "renew_subscriptions"},
+    "microsoft": {"delivery", "refresh_tokens", "renew_subscriptions", "reconcile", "oauth"},
 }
 
 
@@ -313,7 +314,10 @@ def test_only_delivery_writes_the_audit_trail(expanded: Template) -> None:
 
 def test_configuration_cannot_be_written_by_a_function(expanded: Template) -> None:
     """What a person applied stays: functions write only their own notes in the connections table."""
-    notes = {"tokens", "subscriptions", "cursor#*", "oauth#*"}
+    notes = {
+        "tokens", "subscriptions", "reconcile", "completeness", "cursor#*", "oauth#*", "organizations", "attention",
+        "notices#*",
+    }  # fmt: skip
     for role in of_type(expanded, "AWS::IAM::Role"):
         for statement in statements(expanded, role):
             writes = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"} & set(
@@ -377,6 +381,36 @@ def test_two_stacks_can_live_in_one_account(expanded: Template) -> None:
     ]
     assert len(names) > 20
     assert [name for name in names if "AWS::StackName" not in json.dumps(name[1])] == []
+
+
+# --- alarms ------------------------------------------------------------------------------------------------------
+
+
+def test_alarms_on_our_own_metrics_can_go_off(source: Template) -> None:
+    """Namespace, dimension and name are what the function counts under: a typo would be an alarm that is always OK."""
+    variables = source["Globals"]["Function"]["Environment"]["Variables"]
+    ours = {
+        name: alarm
+        for name, alarm in of_type(source, "AWS::CloudWatch::Alarm").items()
+        if alarm["Namespace"] != "AWS/SQS"
+    }
+    assert ours.keys() == {"TokensNeedAttentionAlarm", "WebhookSignaturesAlarm", "ReconcileFailedAlarm"}
+    for name, alarm in ours.items():
+        (dimension,) = alarm["Dimensions"]
+        function = of_type(source, "AWS::Serverless::Function")[logical_id(dimension["Value"])]
+        assert alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"], name
+        assert dimension["Name"] == "service"
+        assert function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == dimension["Value"]
+        code = (ROOT / function["CodeUri"] / "app.py").read_text(encoding="utf-8")
+        assert f'add_metric("{alarm["MetricName"]}"' in code
+
+
+def test_alarms_are_told_and_explained(source: Template) -> None:
+    """Each alarm goes to the topic, there and back, and has its page in the runbook."""
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs/runbook.md").read_text(encoding="utf-8"), re.M)
+    for name, alarm in of_type(source, "AWS::CloudWatch::Alarm").items():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmsTopic"}]
+        assert name in headings
 
 
 # --- outputs -----------------------------------------------------------------------------------------------------

@@ -9,7 +9,10 @@ import pytest
 
 from ml_connector import bootstrap
 from ml_connector.aws import clients
+from ml_connector.errors import RetryLater
 from ml_connector.limits import Limiter, Unreachable
+from ml_connector.tokens import Due
+from tests.fakes import connection
 
 VARIABLES = {
     "CONNECTIONS_TABLE": "connections", "DELIVERY_TABLE": "delivery", "AUDIT_TABLE": "audit", "LIMITS_TABLE": "limits",
@@ -40,7 +43,7 @@ def test_everything_that_calls_vendors_counts() -> None:
     assert limiter.percent == 50
     assert courier.destinations._tools.limits is limiter  # type: ignore[attr-defined]
     for books, optional in ((courier.books, False), (reconcile.books, True)):
-        assert (books._limits, books._optional) == (limiter, optional)  # type: ignore[attr-defined]
+        assert (books.api._limits, books.api._optional) == (limiter, optional)  # type: ignore[attr-defined]
 
 
 def test_uncounted_calls_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,6 +55,45 @@ def test_uncounted_calls_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "LimitsUnreachable" in metrics.metric_set
     metrics.clear_metrics()
     assert "ConnectTimeoutError" in capsys.readouterr().out
+
+
+def test_who_issues_tokens_counts_them() -> None:
+    """Nine in ten minutes, whoever asks: the schedule and the deliveries draw on the same budget."""
+    assert bootstrap.tokens().limits is bootstrap.limiter()
+
+
+def test_watch_tells_through_the_admin_channel() -> None:
+    """What needs a person is read where the tokens write it, and told with the tokens that all others use."""
+    attention = bootstrap.attention()
+    assert attention.notices is bootstrap.notices()
+    assert attention.connections is bootstrap.connections()
+    assert attention.notices.destinations._tools.tokens is bootstrap.tokens()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [(RetryLater("Teams is throttling the bot"), "throttling"), (ValueError("sEcReT"), "ValueError")],
+)
+def test_what_nobody_could_be_told_is_logged(error: Exception, shown: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A warning and a metric; of an error that is not ours only its name."""
+    from aws_lambda_powertools import Metrics
+
+    metrics = Metrics()
+    bootstrap._untold(connection(), "token.zoho", error)
+    assert "NoticesFailed" in metrics.metric_set
+    metrics.clear_metrics()
+    (logged,) = caplog.records
+    assert (logged.levelname, vars(logged)["notice"]) == ("WARNING", "token.zoho")
+    assert shown in vars(logged)["reason"]
+    assert "sEcReT" not in str(vars(logged))
+
+
+def test_fault_of_a_token_is_logged_with_its_name(caplog: pytest.LogCaptureFixture) -> None:
+    """Whose it is, and where it happened."""
+    bootstrap._faulted(Due("acme-eu", "zoho", "2026-11-22T08:00:00Z", "ok"), KeyError("expires_at"))
+    (logged,) = caplog.records
+    assert (logged.levelname, vars(logged)["connection"], vars(logged)["token"]) == ("ERROR", "acme-eu", "zoho")
+    assert "KeyError" in str(logged.exc_info)
 
 
 def test_clients_are_built_at_their_first_use(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ml_connector.config.schema import schema
-from mlc.main import app
+from mlc import main
+from tests.unit.test_config_apply import Account
 
 EXAMPLE = Path(__file__).parents[2] / "connections" / "example.toml"
 
 
 def mlc(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    return CliRunner().invoke(main.app, [str(word) for word in words], catch_exceptions=False)
 
 
 def broken(folder: Path, name: str = "broken.toml") -> Path:
@@ -45,9 +46,11 @@ def test_a_good_file_for_programs() -> None:
 
 def test_a_bad_file(tmp_path: Path) -> None:
     """Exit code 3, faults on stderr with file, line, key and way out; no traceback."""
-    result = mlc("connections", "validate", broken(tmp_path))
+    file = broken(tmp_path)
+    number = 1 + Path(file).read_text("utf-8").partition("bord_id")[0].count("\n")
+    result = mlc("connections", "validate", file)
     assert (result.exit_code, result.stdout) == (3, "")
-    assert "broken.toml:26: destinations.ledger.bord_id: no such key; did you mean 'board_id'?" in result.stderr
+    assert f"broken.toml:{number}: destinations.ledger.bord_id: no such key; did you mean 'board_id'?" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -69,10 +72,15 @@ def test_wrong_usage(words: tuple[str, ...]) -> None:
 
 
 def test_a_missing_file() -> None:
-    """It is named."""
-    result = mlc("connections", "validate", "nowhere.toml")
-    assert result.exit_code == 3
-    assert "nowhere.toml: cannot be read" in result.stderr
+    """It is wrong usage, and is named."""
+    for words in (
+        ("connections", "validate", "nowhere.toml"),
+        ("connections", "apply", "nowhere.toml"),
+        ("routes", "test", "nowhere.toml", "--event", "invoice.paid"),
+        ("preview", "pyproject.toml", "--event", "invoice.paid", "--connection", "nowhere.toml"),
+    ):
+        result = mlc(*words)
+        assert (result.exit_code, "'nowhere.toml' does not exist" in result.stderr) == (2, True), words
 
 
 def test_a_files_name_is_only_a_name(tmp_path: Path) -> None:
@@ -91,3 +99,61 @@ def test_the_schema_is_printed() -> None:
     result = mlc("connections", "schema")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == schema()
+
+
+# --- apply ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    """A stack in which the example file is in force."""
+    account = Account()
+    monkeypatch.setattr(main, "Stack", lambda *_: account)
+    assert mlc("connections", "apply", EXAMPLE).exit_code == 0
+    return account
+
+
+def edited(folder: Path, old: str, new: str) -> Path:
+    path = folder / "edited.toml"
+    path.write_text(EXAMPLE.read_text("utf-8").replace(old, new), "utf-8")
+    return path
+
+
+def test_a_destinations_new_name_is_asked_about(account: Account, tmp_path: Path) -> None:
+    """The consequence in plain words; without a terminal nothing is applied until somebody says --yes."""
+    file = edited(tmp_path, "ledger", "board")
+    result = mlc("connections", "apply", file)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "each record that changes gets a second item" in result.stderr
+    assert "Keep the name 'ledger'" in result.stderr
+    assert account.current.version == 1
+    assert mlc("connections", "apply", file, "--yes").exit_code == 0
+    assert (account.current.version, "board" in account.current.destinations) == (2, True)
+
+
+@pytest.mark.parametrize(("answer", "version"), [("n\n", 1), ("y\n", 2)])
+def test_whoever_sits_at_a_terminal_is_asked(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, version: int
+) -> None:
+    """No is no."""
+    monkeypatch.setattr(main, "_terminal", lambda: True)
+    words = ["connections", "apply", str(edited(tmp_path, "ledger", "board"))]
+    result = CliRunner().invoke(main.app, words, input=answer, catch_exceptions=False)
+    assert (result.exit_code, account.current.version) == (2 - version, version)
+
+
+def test_another_organization_is_refused(account: Account, tmp_path: Path) -> None:
+    """Exit code 3, and the way out; what is in force stays."""
+    account.kept["acme-eu", "zoho"] = {"refresh_token": "r"}
+    result = mlc("connections", "apply", edited(tmp_path, "20064550123", "20064550124"))
+    assert (result.exit_code, account.current.version) == (3, 1)
+    assert "mlc auth revoke zoho acme-eu" in result.stderr
+
+
+def test_a_module_that_comes_back_is_told_of(account: Account, tmp_path: Path) -> None:
+    """With the time from which on it is looked at."""
+    fewer = edited(tmp_path, '# modules = ["invoice", "bill"] ', 'modules = ["invoice"] ')
+    assert "no longer carried: bill" in mlc("connections", "apply", fewer).stdout
+    account.rows["cursor#acme-eu", "bill"] = {"read_until": "2026-10-21T14:45:00Z"}
+    result = mlc("connections", "apply", EXAMPLE)
+    assert "carried again: bill; what changed in Zoho since 2026-10-21T14:45:00Z" in result.stdout

@@ -195,6 +195,8 @@ def test_what_is_there_already_is_not_sent(desk: Desk) -> None:
     (row,) = json.loads(desk.mlc("retry", "acme-eu", "--all", "--json").stdout)
     assert "already there" in row["done"]
     assert desk.queue.done == [("deleted", ONE.id)]
+    (entry,) = desk.deliveries.audit.entries
+    assert (entry.outcome, entry.reason) == ("skipped", f"by {WHO}; duplicate: this version is already there")
 
 
 def test_one_failure_is_not_all(desk: Desk) -> None:
@@ -204,6 +206,47 @@ def test_one_failure_is_not_all(desk: Desk) -> None:
     assert result.exit_code == 1
     assert [row["done"] for row in json.loads(result.stdout)] == ["failed", "sent"]
     assert desk.queue.found == [ONE]
+
+
+@pytest.mark.parametrize("state", ["parked", "unknown", "done", "waiting"])
+def test_retry_is_in_the_audit_trail(desk: Desk, state: str) -> None:
+    """Who sent which delivery again and why it was parked, in the chain; the row keeps its state."""
+    event = delivery().event
+    before = desk.deliveries.write(event.record_key, "ledger", Memory(state=state, external_id="77", generation=3))
+    desk.queue.found = [ONE]
+    assert desk.mlc("retry", "acme-eu", "INV-000412").exit_code == 0
+    (entry,) = desk.deliveries.audit.entries
+    assert (entry.outcome, entry.origin, entry.delivery) == ("resent", "mlc", delivery().id)
+    assert entry.reason == f"by {WHO}; was parked because: the board has no column 'total'"
+    after = desk.deliveries.read(event.record_key, "ledger")
+    assert after == replace(before, chain=entry.hash, number="INV-000412", rev=before.rev + 1)
+    assert desk.deliveries.faults() == []
+
+
+def test_retry_is_in_the_audit_trail_before_it_is_sent(desk: Desk) -> None:
+    """An order that could not be carried out is told of too; the message is still there."""
+    desk.queue.found, desk.queue.broken = [ONE], ONE.id
+    assert desk.mlc("retry", "acme-eu", "--all").exit_code == 1
+    assert desk.deliveries.audit.outcomes == ["resent"]
+    assert (desk.queue.found, desk.queue.done) == ([ONE], [])
+
+
+def test_versions_of_a_record_are_sent_in_one_go(desk: Desk) -> None:
+    """A worker that has the first at once does not keep the others from being noted and sent."""
+    event, send_again = delivery().event, desk.queue.send_again
+    newer = held(delivery(modified="2026-11-22T09:00:00+0100", status="paid"), number=6)
+
+    def taken_at_once(each: parked.Held) -> None:
+        send_again(each)
+        row = desk.deliveries.read(event.record_key, "ledger")
+        claim = replace(row, state="sending", lease_until="2999-01-01T00:00:00.000000Z")
+        desk.deliveries.write(event.record_key, "ledger", claim)
+
+    desk.queue.send_again = taken_at_once  # type: ignore[method-assign]
+    desk.queue.found = [ONE, newer]
+    result = desk.mlc("retry", "acme-eu", "--all", "--json")
+    assert [row["done"] for row in json.loads(result.stdout)] == ["sent", "sent"]
+    assert desk.deliveries.audit.outcomes == ["resent", "resent"]
 
 
 # --- drop --------------------------------------------------------------------------------------------------------
@@ -247,23 +290,40 @@ def test_drop_is_in_the_audit_trail(desk: Desk, state: str) -> None:
     assert desk.queue.done == [("deleted", ONE.id)]
 
 
-def test_drop_of_an_unreadable_one_is_in_the_audit_trail(desk: Desk) -> None:
+@pytest.mark.parametrize(("words", "outcome"), [(("drop", "--yes"), "dropped"), (("retry",), "resent")])
+def test_unreadable_one_is_in_the_audit_trail(desk: Desk, words: tuple[str, ...], outcome: str) -> None:
     """Under its own id: there is no record."""
     desk.queue.found = [UNREADABLE]
-    assert desk.mlc("drop", "acme-eu", "00000005", "--yes").exit_code == 0
+    assert desk.mlc(words[0], "acme-eu", "00000005", *words[1:]).exit_code == 0
     (entry,) = desk.deliveries.audit.entries
+    assert entry.outcome == outcome
     assert (entry.connection, entry.module, entry.record_id) == ("acme-eu", "unreadable", UNREADABLE.id)
 
 
-def test_record_under_way_is_not_dropped(desk: Desk) -> None:
+@pytest.mark.parametrize("words", [("drop", "--yes"), ("retry",)])
+def test_record_under_way_is_left_alone(desk: Desk, words: tuple[str, ...]) -> None:
     """A worker's claim is not written over: it would not know what came of its call."""
     event, lease = delivery().event, "2999-01-01T00:00:00.000000Z"
     row = desk.deliveries.write(event.record_key, "ledger", Memory(state="sending", lease_until=lease))
     desk.queue.found = [ONE]
-    result = desk.mlc("drop", "acme-eu", "--all", "--yes", "--json")
-    assert (result.exit_code, desk.queue.found) == (1, [ONE])
+    result = desk.mlc(words[0], "acme-eu", "--all", *words[1:], "--json")
+    assert (result.exit_code, desk.queue.found, desk.queue.done) == (1, [ONE], [])
     assert "try again in two minutes" in result.stdout
     assert desk.deliveries.read(event.record_key, "ledger") == row
+
+
+@pytest.mark.parametrize("words", [("drop", "--yes"), ("retry",)])
+def test_claim_of_a_crashed_worker_is_left_to_the_next_one(desk: Desk, words: tuple[str, ...]) -> None:
+    """What the queue itself has put aside leaves such a row: it says what may have happened, and goes on saying so."""
+    event, lease = delivery().event, "2026-11-22T08:00:00.000000Z"
+    row = desk.deliveries.write(
+        event.record_key, "ledger", Memory(state="sending", lease_until=lease, owner="worker-1")
+    )
+    desk.queue.found = [ONE]
+    assert desk.mlc(words[0], "acme-eu", "--all", *words[1:]).exit_code == 0
+    after = desk.deliveries.read(event.record_key, "ledger")
+    assert replace(after, chain="", rev=row.rev, number="") == row
+    assert desk.deliveries.faults() == []
 
 
 # --- help --------------------------------------------------------------------------------------------------------

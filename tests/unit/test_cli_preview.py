@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from ml_connector.modules import EVENTS, MODULES
 from mlc.main import app
+from mlc.samples import sample, told
 from tests.unit.ingest.world import FIXTURES, as_json
 
 EXAMPLE = Path(__file__).parents[2] / "connections" / "example.toml"
@@ -52,12 +56,84 @@ def test_the_exact_requests(module: str, tmp_path: Path) -> None:
     assert plan["requests"]["ledger"]["idempotency_key"]
 
 
+def made_up(folder: Path, event: str) -> Path:
+    """What `mlc send-test` would send for the event."""
+    module, action, status = told(event)
+    body = sample(
+        module, "7310000000204811", "0093", datetime(2026, 11, 22, 8, tzinfo=UTC), action=action, status=status
+    )
+    return written(folder, json.dumps(body).encode())
+
+
+ALL_MODULES = EXAMPLE.read_text("utf-8").replace("[zoho]", f"[zoho]\nmodules = {json.dumps(list(MODULES))}")
+
+
+def carrying(folder: Path, text: str = ALL_MODULES) -> Path:
+    file = folder / "connection.toml"
+    file.write_text(text, "utf-8")
+    return file
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_can_be_tried(event: str, tmp_path: Path) -> None:
+    """Each event that routes can name has a made-up record, and becomes a card and an item."""
+    result = preview(made_up(tmp_path, event), event, "--json", connection=carrying(tmp_path))
+    assert result.exit_code == 0, result.stderr
+    plan = json.loads(result.stdout)
+    module, action, status = told(event)
+    assert plan["event"] == f"{module}.{action}"
+    assert plan["names"] == ([f"{module}.updated", event] if status else [event])
+    assert {"finance", "ledger"} <= set(plan["requests"])
+    assert plan["asked"] == []
+
+
+def test_a_status_is_what_an_update_brings(tmp_path: Path) -> None:
+    """`--event invoice.paid` takes the route for it, and the card says so."""
+    file = carrying(tmp_path, EXAMPLE.read_text("utf-8").replace('events = ["*"]', 'events = ["invoice.paid"]'))
+    payload = made_up(tmp_path, "invoice.paid")
+    shown = preview(payload, "invoice.paid", connection=file).stdout
+    assert "invoice.updated, invoice.paid Invoice INV-0093" in shown
+    assert "  Invoice paid: INV-0093   1,284.50 EUR" in shown
+    assert preview(payload, "invoice.updated", connection=file).stdout == shown, "nothing known counts as changed"
+
+
+def test_a_status_that_the_record_is_not_in(tmp_path: Path) -> None:
+    """Ingest would never make that event of this payload."""
+    result = preview(made_up(tmp_path, "invoice.sent"), "invoice.paid")
+    assert result.exit_code == 3
+    assert "this is not invoice.paid: the record's status is 'sent'" in result.stderr
+
+
+def test_a_deletion_marks_what_is_there(tmp_path: Path) -> None:
+    """It is planned as of a record that every destination has."""
+    plan = json.loads(preview(made_up(tmp_path, "invoice.deleted"), "invoice.deleted", "--json").stdout)
+    assert plan["requests"]["finance"]["operation"] == plan["requests"]["ledger"]["operation"] == "update"
+    shown = preview(made_up(tmp_path, "invoice.deleted"), "invoice.deleted").stdout
+    assert "Invoice deleted: 7310000000204811" in shown
+    assert "    zb_status  Deleted" in shown.splitlines()
+
+
+def test_what_zoho_would_be_asked_for(tmp_path: Path) -> None:
+    """A webhook that says too little: what is fetched, and which routes wait for it."""
+    payload = written(tmp_path, as_json({"invoice": {"invoice_id": "1", "status": "sent", "invoice_number": "A-1"}}))
+    plan = json.loads(preview(payload, "invoice.created", "--json").stdout)
+    assert plan["asked"] == ["party", "currency", "amount"]
+    assert [route.get("perhaps", False) for route in plan["routes"]] == [False, True]
+    shown = preview(payload).stdout
+    assert "Zoho is asked first for the party, currency, amount" in shown
+    assert "large-invoices (if the record that Zoho gives meets it)" in shown
+
+
 def test_conditions_decide(tmp_path: Path) -> None:
     """A large invoice in euros takes the second route too; the same one updated does not."""
     created = json.loads(preview(ours(tmp_path, "invoice"), "invoice.created", "--json").stdout)
     updated = json.loads(preview(ours(tmp_path, "invoice"), "invoice.updated", "--json").stdout)
     assert set(created["requests"]) == {"finance", "ledger", "large-invoices"}
     assert set(updated["requests"]) == {"finance", "ledger"}
+    assert created["not_taken"] == []
+    why = "events invoice.created: this is invoice.updated"
+    assert [route["why"] for route in updated["not_taken"]] == [[why]]
+    assert f"route 2 is not taken: {why}" in preview(ours(tmp_path, "invoice"), "invoice.updated").stdout
 
 
 def test_only_routes_that_are_taken_are_shown(tmp_path: Path) -> None:
@@ -66,6 +142,9 @@ def test_only_routes_that_are_taken_are_shown(tmp_path: Path) -> None:
     file.write_text(EXAMPLE.read_text("utf-8").replace("[zoho]", 'routing = "first"\n\n[zoho]'), "utf-8")
     plan = json.loads(preview(ours(tmp_path, "invoice"), "invoice.created", "--json", connection=file).stdout)
     assert [route["route"] for route in plan["routes"]] == [1]
+    assert plan["not_taken"] == [
+        {"route": 2, "to": ["large-invoices"], "why": ['route 1 is taken before, and routing is "first"']}
+    ]
     assert set(plan["requests"]) == {"finance", "ledger"}
 
 
@@ -164,8 +243,8 @@ def test_a_form_needs_to_be_called_one(tmp_path: Path) -> None:
 def test_wrong_usage(tmp_path: Path) -> None:
     """Exit code 2: an unknown event, a missing option or a missing payload."""
     payload = written(tmp_path, b"{}")
-    unknown = preview(payload, "invoice.paid")
-    assert (unknown.exit_code, "'invoice.paid' is no event" in unknown.stderr) == (2, True)
+    unknown = preview(payload, "invoice.payed")
+    assert (unknown.exit_code, "'invoice.payed' is no event" in unknown.stderr) == (2, True)
     assert mlc(payload).exit_code == 2
     assert preview(tmp_path / "none.json").exit_code == 2
 
@@ -177,3 +256,53 @@ def test_a_bad_connection_file(tmp_path: Path) -> None:
     result = preview(ours(tmp_path, "invoice"), connection=bad)
     assert result.exit_code == 3
     assert "bad.toml:1: connection: must be a text" in result.stderr
+
+
+def noting(folder: Path) -> Path:
+    """The example with a third place for everything: notes on Zoho's own records."""
+    path = folder / "noting.toml"
+    text = EXAMPLE.read_text("utf-8").replace('to = ["finance", "ledger"]', 'to = ["finance", "ledger", "notes"]')
+    text = text.replace("[zoho]", '[zoho]\nmodules = ["invoice", "expense"]', 1)
+    path.write_text(f'{text}\n[destinations.notes]\ntype = "zoho_comment"\n', "utf-8")
+    return path
+
+
+def test_a_note_is_shown_as_it_will_stand_in_zoho(tmp_path: Path) -> None:
+    """With its marker, and where the event goes besides."""
+    words = ("invoice.created", "--connection", noting(tmp_path))
+    result = mlc(ours(tmp_path, "invoice"), "--event", *words)
+    assert result.exit_code == 0
+    text = " ".join(result.stdout.split())
+    assert re.search(r"notes: a note on the record in Zoho Books \[ml-connector \w{8}\] Invoice created: ", text)
+    assert "Routed to: finance, ledger, notes" in text
+
+
+def test_what_takes_no_notes_is_said_so(tmp_path: Path) -> None:
+    """Expenses go to the channel and the board, and not into Zoho."""
+    words = ("--event", "expense.created", "--connection", noting(tmp_path))
+    payload = written(tmp_path, json.dumps({"expense": {"expense_id": "7310000000300000", "total": 12}}).encode())
+    result = mlc(payload, *words)
+    assert result.exit_code == 0
+    assert "notes is skipped: Zoho has no endpoint for notes on expense" in " ".join(result.stdout.split())
+    plan = json.loads(mlc(payload, *words, "--json").stdout)
+    assert (list(plan["skipped"]), "notes" in plan["requests"]) == (["notes"], False)
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ('transport = "delegated"', "finance: a card in Teams"),
+        ('transport = "graph_import"\nauthor = { id = "GUID", displayName = "Books" }', "finance: an imported message"),
+        ('transport = "activity"\npeople = ["GUID"]', "finance: a notification in people's activity feed"),
+    ],
+)
+def test_every_way_into_teams_is_shown(keys: str, says: str, tmp_path: Path) -> None:
+    """What people will read, whatever form it travels in; a deletion too."""
+    file = tmp_path / "acme-eu.toml"
+    keys = keys.replace("GUID", "d4e5f6a7-0000-4000-a000-0000000000dd")
+    text = EXAMPLE.read_text("utf-8").replace('type = "teams"\nteam_id', f'type = "teams"\n{keys}\nteam_id', 1)
+    file.write_text(text, "utf-8")
+    for event in ("invoice.created", "invoice.deleted"):
+        result = preview(made_up(tmp_path, event), event, connection=file)
+        assert (result.exit_code, says in result.stdout) == (0, True), result.output
+        assert "0093" in result.stdout or event.endswith("deleted")

@@ -17,8 +17,10 @@ from ml_connector.errors import ConnectorError
 from ml_connector.ports import AuditEntry
 from mlc import send_test
 from mlc.output import Exit
+from mlc.samples import told
 from mlc.send_test import Done
 from mlc.stack import Stack
+from tests.fakes import Known
 
 ROOT = Path(__file__).parents[2]
 INVOICE = (ROOT / "examples" / "invoice.json").read_bytes()
@@ -37,6 +39,10 @@ class Desk:
     outcomes: dict[str, str] = field(default_factory=dict)
     trail: list[AuditEntry] = field(default_factory=list)
     time: float = 0.0
+    known: Known = field(default_factory=Known)
+    sent: bytes = b""
+    unlike: str = ""
+    """What the stack's ids have that ours have not: where the payload gives no version, the stack makes one."""
 
     # What send_test asks of a stack.
     def connection(self, name: str) -> Connection:
@@ -44,7 +50,8 @@ class Desk:
         return Connection.from_data({**compiled, "version": 1, "applied_at": ""})
 
     def get(self, connection: str, purpose: str, max_age: float) -> dict[str, Any]:
-        return {"endpoints": {"zoho.invoice.created": {"token": TOKEN, "secrets": ["s3cr3t"]}}}
+        actions = ("created", "updated", "deleted")
+        return {"endpoints": {f"zoho.invoice.{each}": {"token": TOKEN, "secrets": ["s3cr3t"]} for each in actions}}
 
     def webhook_address(self, token: str) -> str:
         return f"https://api.example/webhooks/zoho/{token}"
@@ -61,10 +68,12 @@ class Desk:
         return self
 
     # What happens.
-    def run(self, body: bytes = INVOICE, seconds: float = 20) -> Done:
+    def run(self, body: bytes | None = INVOICE, seconds: float = 20, event: str = "invoice.created") -> Done:
         def post(url: str, secret: str, sent: bytes) -> int:
+            self.sent = sent
             if self.status == 202:
-                plan = send_test._plan(self.connection(""), "invoice", "created", sent)
+                module, action, _ = told(event)
+                plan = send_test._plan(self.connection(""), module, action, sent, self.known)
                 for place, each in enumerate(plan.deliveries):
                     if outcome := self.outcomes.get(each.destination):
                         self.trail.append(
@@ -72,7 +81,7 @@ class Desk:
                                 ENTRY,
                                 at=f"2026-11-22T08:00:{len(self.trail):02}.{place}Z",
                                 destination=each.destination,
-                                delivery=each.id,
+                                delivery=f"{each.id}{self.unlike}",
                                 version=str(each.event.version),
                                 outcome=outcome,
                             )
@@ -85,9 +94,7 @@ class Desk:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(send_test, "_post", post)
             stack = cast(Stack, self)
-            return send_test.send_and_follow(
-                stack, "acme-eu", "invoice.created", body, seconds, tick, lambda: self.time
-            )
+            return send_test.send_and_follow(stack, "acme-eu", event, body, seconds, tick, lambda: self.time)
 
 
 ALL = {"finance": "delivered", "ledger": "delivered", "large-invoices": "accepted"}
@@ -100,6 +107,32 @@ def test_every_expected_delivery_is_awaited() -> None:
     assert (done.exit, done.problem, desk.time) == (Exit.DONE, "", 0.0)
     assert set(done.expected) == set(ALL)
     assert len(done.entries) == 3
+
+
+@pytest.mark.parametrize(
+    ("event", "record"),
+    [
+        ("invoice.deleted", {"invoice_id": "5820000000417203"}),
+        ("invoice.updated", {"invoice_id": "5820000000417203", "status": "sent"}),
+    ],
+)
+def test_what_gives_no_version_is_followed_all_the_same(event: str, record: dict[str, str]) -> None:
+    """A deletion, and an event that is fetched, have their version from the stack: by its name nobody knows it here."""
+    desk = Desk(outcomes=ALL, unlike="!")
+    done = desk.run(json.dumps({"invoice": record}).encode(), event=event)
+    assert (done.exit, done.problem, desk.time) == (Exit.DONE, "", 0.0)
+    assert set(done.expected) == set(ALL) - ({"large-invoices"})
+    dated = Desk(outcomes=ALL, unlike="!").run()
+    assert dated.exit == Exit.FAILED, "any other is known by its id"
+
+
+def test_a_made_up_record_is_in_the_status_that_was_asked_for() -> None:
+    """`--event invoice.paid` is an update of a paid invoice; `invoice.deleted` holds the id alone."""
+    desk = Desk(outcomes=ALL)
+    assert desk.run(None, event="invoice.paid").exit == Exit.DONE
+    assert json.loads(desk.sent)["invoice"]["status"] == "paid"
+    desk.run(None, event="invoice.deleted")
+    assert set(json.loads(desk.sent)["invoice"]) == {"invoice_id"}
 
 
 def test_a_delivery_that_does_not_come_is_named() -> None:
@@ -133,7 +166,7 @@ def test_nothing_matches() -> None:
     body = json.loads(INVOICE)
     desk = Desk(outcomes=ALL)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(send_test, "destinations_for", lambda *_: ())
+        patch.setattr(send_test, "deliveries_of", lambda *_: ())
         done = desk.run(json.dumps(body).encode())
     assert (done.exit, desk.time) == (Exit.FOUND_PROBLEMS, 0.0)
     assert "no route matches" in done.problem

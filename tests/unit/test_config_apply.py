@@ -13,15 +13,17 @@ import pytest
 
 from ml_connector.aws.connections_table import ConnectionsTable
 from ml_connector.aws.secrets import SecretStore
-from ml_connector.config.apply import Applied, apply
-from ml_connector.config.load import load
-from ml_connector.config.model import ConnectionFile, Retry, Zoho
+from ml_connector.config.apply import Applied, apply, renamed
+from ml_connector.config.load import load, parse
+from ml_connector.config.model import ConnectionFile, Monday, Retry, Zoho
 from ml_connector.connections import Connection, token_hash
 from ml_connector.errors import ConfigError
-from ml_connector.modules import EVENTS
+from ml_connector.modules import ACTIONS, CORE
+from ml_connector.reconcile import changes
 
 EXAMPLE = Path(__file__).parents[2] / "connections" / "example.toml"
 NOW = datetime(2026, 10, 21, 14, 0, tzinfo=UTC)
+ALL = len(CORE) * len(ACTIONS)
 
 
 @dataclass
@@ -46,9 +48,19 @@ class Account:
         self.log.append(f"{kind} {sk}" if kind == "connection" else kind)
         return True
 
+    @property
+    def connections(self) -> ConnectionsTable:
+        return cast("ConnectionsTable", _Table(self))
+
+    @property
+    def secrets(self) -> SecretStore:
+        return cast("SecretStore", _Secrets(self))
+
     def apply(self, file: ConnectionFile, now: datetime = NOW) -> Applied:
-        table = _Table(self)
-        return apply(file, cast("ConnectionsTable", table), cast("SecretStore", _Secrets(self)), now)
+        return apply(file, self.connections, self.secrets, now)
+
+    def renamed(self, file: ConnectionFile) -> list[tuple[str, str]]:
+        return renamed(file, self.connections)
 
     @property
     def current(self) -> Connection:
@@ -98,7 +110,7 @@ def file() -> ConnectionFile:
 def test_the_first_time(file: ConnectionFile) -> None:
     """Version 1, an endpoint per module and action, a name in the list of connections."""
     account = Account()
-    assert account.apply(file) == Applied("acme-eu", 1, True, len(EVENTS))
+    assert account.apply(file) == Applied("acme-eu", 1, True, ALL)
     assert account.current.applied_at == "2026-10-21T14:00:00Z"
     assert ("connections", "acme-eu") in account.rows
     assert account.rows["connection#acme-eu", "v#000001"] == account.rows["connection#acme-eu", "current"]
@@ -110,7 +122,7 @@ def test_each_endpoint_has_an_address_and_a_secret_of_its_own(file: ConnectionFi
     account.apply(file)
     tokens = [each["token"] for each in account.endpoints.values()]
     secrets = [secret for each in account.endpoints.values() for secret in each["secrets"]]
-    assert len(set(tokens)) == len(set(secrets)) == len(EVENTS)
+    assert len(set(tokens)) == len(set(secrets)) == ALL
     assert all(12 <= len(secret) <= 50 and secret.isascii() and secret.isalnum() for secret in secrets)
     for event, each in account.endpoints.items():
         row = account.rows[f"endpoint#{token_hash(each['token'])}", "-"]
@@ -127,8 +139,8 @@ def test_an_address_works_before_it_is_shown_and_the_configuration_comes_last(fi
     assert account.log == [
         "connection v#000001",
         "secret",
-        *["endpoint"] * len(EVENTS),
-        *["cursor"] * len(file.zoho.modules),
+        *["endpoint"] * ALL,
+        *["cursor"] * len(tracks(file)),
         "connection current",
         "connections",
     ]
@@ -152,7 +164,7 @@ def test_apply_that_crashed_stands_in_nobodys_way(file: ConnectionFile) -> None:
         account.apply(file)
     assert ("connection#acme-eu", "current") not in account.rows
     endpoints, account.crashes_before = dict(account.endpoints), ""
-    assert account.apply(file) == Applied("acme-eu", 2, True, len(EVENTS))
+    assert account.apply(file) == Applied("acme-eu", 2, True, ALL)
     assert account.endpoints == endpoints
 
 
@@ -161,7 +173,7 @@ def test_the_same_file_again_changes_nothing(file: ConnectionFile) -> None:
     account = Account()
     account.apply(file)
     endpoints = account.endpoints
-    assert account.apply(file, NOW + timedelta(days=1)) == Applied("acme-eu", 1, False, len(EVENTS))
+    assert account.apply(file, NOW + timedelta(days=1)) == Applied("acme-eu", 1, False, ALL)
     assert account.endpoints == endpoints
     assert account.current.version == 1
 
@@ -171,7 +183,7 @@ def test_a_change_is_the_next_version(file: ConnectionFile) -> None:
     account = Account()
     account.apply(file)
     changed = file.model_copy(update={"retry": Retry(unknown="repeat")})
-    assert account.apply(changed, NOW + timedelta(days=1)) == Applied("acme-eu", 2, True, len(EVENTS))
+    assert account.apply(changed, NOW + timedelta(days=1)) == Applied("acme-eu", 2, True, ALL)
     assert account.current.retry["unknown"] == "repeat"
     assert account.current.applied_at == "2026-10-21T14:00:00Z"
     assert ("connection#acme-eu", "v#000001") in account.rows
@@ -181,11 +193,16 @@ def test_a_new_module_leaves_the_old_addresses_alone(file: ConnectionFile) -> No
     """What was pasted into Zoho keeps working."""
     account = Account()
     zoho = Zoho(region="eu", organization_id=file.zoho.organization_id, modules=("invoice",))
-    assert account.apply(file.model_copy(update={"zoho": zoho})).endpoints == 2
+    assert account.apply(file.model_copy(update={"zoho": zoho})).endpoints == len(ACTIONS)
     before = dict(account.endpoints)
     account.apply(file)
     assert {name: account.endpoints[name] for name in before} == before
-    assert len(account.endpoints) == len(EVENTS)
+    assert len(account.endpoints) == ALL
+
+
+def tracks(file: ConnectionFile) -> set[str]:
+    """The lists that reconcile reads for the file's modules."""
+    return {track.key for module in file.zoho.modules for track in changes(module)}
 
 
 def test_reconcile_begins_where_a_module_came_into_force(file: ConnectionFile) -> None:
@@ -198,5 +215,97 @@ def test_reconcile_begins_where_a_module_came_into_force(file: ConnectionFile) -
     account.apply(file, NOW + timedelta(days=1))
     cursors = {sk: row["read_until"] for (pk, sk), row in account.rows.items() if pk == "cursor#acme-eu"}
     assert cursors.pop("invoice") == "2026-10-21T18:00:00Z"
-    assert set(cursors) == set(file.zoho.modules) - {"invoice"}
+    assert set(cursors) == tracks(file) - {"invoice"}
     assert set(cursors.values()) == {"2026-10-22T14:00:00Z"}
+
+
+def test_a_module_that_comes_back_is_read_on_from_where_it_was_left(file: ConnectionFile) -> None:
+    """What came while the file lacked it was answered and dropped: reconcile finds it, and people are told."""
+    account = Account()
+    account.apply(file)
+    account.rows["cursor#acme-eu", "invoice"] = {"read_until": "2026-10-21T14:45:00Z", "gaps": "[]"}
+    zoho = Zoho(region="eu", organization_id=file.zoho.organization_id, modules=("bill",))
+    account.apply(file.model_copy(update={"zoho": zoho}), NOW + timedelta(hours=1))
+    before = {sk: row for (pk, sk), row in account.rows.items() if pk == "cursor#acme-eu"}
+    resumed = account.apply(file, NOW + timedelta(hours=2)).resumed
+    assert {sk: row for (pk, sk), row in account.rows.items() if pk == "cursor#acme-eu"} == before
+    others = dict.fromkeys(set(CORE) - {"invoice", "bill"}, "2026-10-21T14:00:00Z")
+    assert resumed == {"invoice": "2026-10-21T14:45:00Z", **others}
+
+
+@pytest.mark.parametrize("other", [{"organization_id": "60099999999"}, {"region": "us"}])
+def test_a_connection_with_access_does_not_become_another_organizations(
+    file: ConnectionFile, other: dict[str, str]
+) -> None:
+    """What waits would be looked up there and marked as deleted, and its records told to the first one's people."""
+    account = Account()
+    account.apply(file)
+    changed = file.model_copy(update={"zoho": file.zoho.model_copy(update=other)})
+    account.kept["acme-eu", "zoho"] = {"client_id": "c", "refresh_token": "r"}
+    before, kept = dict(account.rows), dict(account.kept)
+    with pytest.raises(ConfigError, match=r"a file of its own.*mlc auth revoke zoho acme-eu"):
+        account.apply(changed, NOW + timedelta(days=1))
+    assert (account.rows, account.kept) == (before, kept)
+    account.kept["acme-eu", "zoho"] = {"client_id": "c"}
+    assert account.apply(changed, NOW + timedelta(days=1)).version == 2, "its access was given back: a wrong start"
+
+
+def test_what_else_changes_is_applied_to_a_connection_with_access(file: ConnectionFile) -> None:
+    """The usual edit of a file that is connected."""
+    account = Account()
+    account.apply(file)
+    account.kept["acme-eu", "zoho"] = {"refresh_token": "r"}
+    zoho = file.zoho.model_copy(update={"modules": ("invoice",), "reserve": 20})
+    assert account.apply(file.model_copy(update={"zoho": zoho}), NOW + timedelta(days=1)).version == 2
+
+
+def names(file: ConnectionFile, **others: str) -> ConnectionFile:
+    """The file with some destinations under other names."""
+    text = EXAMPLE.read_text("utf-8")
+    for old, new in others.items():
+        text = text.replace(f"[destinations.{old}]", f"[destinations.{new}]").replace(f'"{old}"', f'"{new}"')
+    return parse(text.encode(), "x.toml")
+
+
+@pytest.mark.parametrize(
+    ("others", "found"),
+    [
+        ({}, []),
+        ({"ledger": "board"}, [("ledger", "board")]),
+        ({"finance": "channel"}, [("finance", "channel")]),
+        ({"large-invoices": "large"}, []),
+    ],
+)
+def test_another_name_for_the_same_place_is_noticed(
+    file: ConnectionFile, others: dict[str, str], found: list[tuple[str, str]]
+) -> None:
+    """A board's items and a channel's cards are known by the destination's name; a webhook's posts are new anyway."""
+    account = Account()
+    assert account.renamed(names(file, **others)) == [], "nothing is in force"
+    account.apply(file)
+    assert account.renamed(names(file, **others)) == found
+
+
+def test_another_place_under_another_name_is_none_of_it(file: ConnectionFile) -> None:
+    """A destination that goes, and one that comes."""
+    account = Account()
+    account.apply(names(file, ledger="board"))
+    elsewhere = file.model_copy(
+        update={"destinations": {**file.destinations, "ledger": Monday(type="monday", board_id=99)}}
+    )
+    assert account.renamed(elsewhere) == []
+
+
+def test_a_module_that_is_dropped_keeps_its_addresses(file: ConnectionFile) -> None:
+    """Zoho may call them until its webhooks are removed; a module that comes back has those that people know."""
+    account = Account()
+    account.apply(file)
+    before = dict(account.endpoints)
+    zoho = Zoho(region="eu", organization_id=file.zoho.organization_id, modules=("invoice", "bill"))
+    fewer = file.model_copy(update={"zoho": zoho})
+    done = account.apply(fewer)
+    assert (done.endpoints, set(done.dropped)) == (2 * len(ACTIONS), set(CORE) - {"invoice", "bill"})
+    assert account.apply(fewer).dropped == done.dropped
+    assert account.endpoints == before
+    assert all((f"endpoint#{token_hash(each['token'])}", "-") in account.rows for each in before.values())
+    assert account.apply(file).dropped == ()

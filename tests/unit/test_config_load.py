@@ -10,7 +10,9 @@ import pytest
 from ml_connector.config.load import MAX_BYTES, PATTERNS, load, parse, unused
 from ml_connector.config.model import ConnectionFile
 from ml_connector.connections import Connection
+from ml_connector.destinations.zoho_comment import PLACEHOLDERS
 from ml_connector.errors import ConfigError
+from ml_connector.modules import MODULES
 
 EXAMPLE = Path(__file__).parents[2] / "connections" / "example.toml"
 WHOLE = """\
@@ -72,7 +74,7 @@ def test_the_functions_can_read_what_is_stored() -> None:
     assert (at.locale, at.time_zone, at.routing, at.microsoft) == ("en", "UTC", "all", {})
     assert at.retry == {"unknown": "park", "base_seconds": 2, "cap_seconds": 21600, "horizon_hours": 76}
     assert len(at.modules) == 5
-    assert at.routes[1]["when"] == {"min_amount": "10.5", "currency": ["EUR"], "party": ["acme*"]}
+    assert at.routes[1]["when"] == {"min_amount": "10.5", "currency": ["EUR"], "party": ["ACME*"]}
     assert at.destinations["board"]["external_id_column"] == "zb_doc_id"
     assert at.destinations["board"]["columns"]["zb_total"] == {"from": "amount", "type": "numbers", "labels": {}}
 
@@ -123,7 +125,7 @@ def test_broken_toml_names_the_line_the_key_and_the_way_out(text: str | bytes, e
         (
             '"teams"',
             '"team"',
-            "fjord.toml:12: destinations.channel.type: must be teams or monday; did you mean 'teams'?",
+            "fjord.toml:12: destinations.channel.type: must be teams, monday or zoho_comment; did you mean 'teams'?",
         ),
         # wrong values
         ('"eu"', '"mars"', "fjord.toml:4: zoho.region: must be us, eu, in, au, jp, ca, cn, sa or ae"),
@@ -138,6 +140,18 @@ def test_broken_toml_names_the_line_the_key_and_the_way_out(text: str | bytes, e
         ("10.50", "nan", "fjord.toml:23: routes.2.when.min_amount: must be a number"),
         ('["EUR"]', '["euro"]', "fjord.toml:24: routes.2.when.currency.1: must be a currency code such as EUR"),
         ("currency = ", "max_amount = 1\ncurrency = ", "fjord.toml:22: routes.2.when: min_amount is above max_amount"),
+        (
+            "min_amount = 10.50",
+            "min_base_amount = 2\nmax_base_amount = 1",
+            "fjord.toml:22: routes.2.when: min_base_amount is above max_base_amount: nothing would ever match",
+        ),
+        ('party = ["ACME*"]', "office = []", "fjord.toml:25: routes.2.when.office: must not be empty"),
+        ('party = ["ACME*"]', "custom = { cf_x = [] }", "fjord.toml:25: routes.2.when.custom.cf_x: must not be empty"),
+        (
+            'party = ["ACME*"]',
+            'ofice = ["B"]',
+            "fjord.toml:25: routes.2.when.ofice: no such key; did you mean 'office'",
+        ),
         (
             'region = "eu"',
             'region = "eu"\nmodules = ["invoices"]',
@@ -221,6 +235,67 @@ def test_a_bot_needs_its_registration() -> None:
     assert line.startswith("fjord.toml:11: destinations.channel: the bot transport needs [microsoft]")
 
 
+GUID = "99999999-8888-4777-8666-555555555555"
+_PLACE = f'team_id = "{GUID}"\nchannel_id = "19:x@thread.tacv2"'
+
+
+def teams(keys: str, cloud: str = "global") -> str:
+    """The file with a Teams destination of these keys, in a tenant of that cloud."""
+    tenant = f'[microsoft]\ntenant_id = "{GUID}"\nclient_id = "{GUID}"\ncloud = "{cloud}"\n\n[destinations.board]'
+    return changed('transport = "workflows"', keys).replace("[destinations.board]", tenant)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        _PLACE,
+        f'transport = "delegated"\n{_PLACE}',
+        f'transport = "delegated"\nedits = true\n{_PLACE}',
+        f'transport = "graph_import"\nauthor = {{ id = "{GUID}", displayName = "Books" }}\n{_PLACE}',
+        f'transport = "activity"\npeople = ["ola@acme.example"]\n{_PLACE}',
+        f'transport = "activity"\npeople = ["{GUID}", "{GUID}"]\n{_PLACE}',
+        'transport = "workflows"',
+    ],
+    ids=str,
+)
+def test_every_way_into_teams_can_be_said(keys: str) -> None:
+    """And the functions can read it."""
+    settings = read(teams(keys)).compiled()["destinations"]["channel"]
+    assert settings["type"] == "teams"
+    if settings["transport"] == "graph_import":
+        assert settings["author"] == {"id": GUID, "displayName": "Books"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "cloud", "says"),
+    [
+        ('transport = "delegated"', "global", "the delegated transport needs team_id and channel_id"),
+        (f"edits = true\n{_PLACE}", "global", "edits is for the delegated transport only"),
+        (f'people = ["a@b.example"]\n{_PLACE}', "global", "people is for the activity transport only"),
+        (f'transport = "graph_import"\n{_PLACE}', "global", "imported messages need an author"),
+        (f'transport = "activity"\n{_PLACE}', "global", "the activity transport needs people"),
+        (f'transport = "activity"\npeople = ["{GUID}", "a@b.example"]\n{_PLACE}', "global", "object ids in Entra ID"),
+        (f'transport = "activity"\npeople = ["Ola"]\n{_PLACE}', "global", "user's object id"),
+        ('transport = "workflows"', "gcc", "has no Flow bot"),
+        (_PLACE, "china", "no address for bots is documented"),
+        (f'transport = "delegated"\nedits = true\n{_PLACE}', "gcch", "cannot be changed through Graph"),
+        (_PLACE, "mars", "must be global, gcc, gcch, dod or china"),
+    ],
+)
+def test_what_a_transport_or_cloud_cannot_do_is_refused(keys: str, cloud: str, says: str) -> None:
+    """When the file is applied, not when the first invoice comes."""
+    assert any(says in line for line in faults(teams(keys, cloud))), faults(teams(keys, cloud))
+
+
+@pytest.mark.parametrize("transport", ["graph_import", "activity"])
+def test_notices_want_a_place_for_messages(transport: str) -> None:
+    """Whoever must act is told in a channel."""
+    more = 'people = ["a@b.example"]' if transport == "activity" else f'author = {{ id = "{GUID}", displayName = "B" }}'
+    file = 'admin = "channel"\n' + teams(f'transport = "{transport}"\n{more}\n{_PLACE}')
+    (line,) = faults(file)
+    assert "takes records only" in line
+
+
 def test_a_connection_without_routes_is_refused() -> None:
     """A connection that would tell nobody anything is a mistake, missing or empty."""
     without = WHOLE[: WHOLE.index("[[routes]]")]
@@ -263,6 +338,85 @@ def test_dotted_keys_have_lines_too() -> None:
 def test_no_value_is_repeated() -> None:
     """Somebody may have put a token into the wrong place: the report names the key, not the value."""
     assert "s3cr3t" not in "\n".join(faults(changed("board_id = 77", 'board_id = "s3cr3t"\ntoken = "s3cr3t"')))
+
+
+# --- notes in Zoho -----------------------------------------------------------------------------------------------
+
+
+def notes(events: str = '["*"]', settings: str = "", modules: str = "") -> str:
+    """The file with a route to notes on Zoho's own records."""
+    text = changed("[[routes]]", f'[destinations.notes]\ntype = "zoho_comment"\n{settings}\n[[routes]]')
+    text = text.replace('region = "eu"', f'region = "eu"\n{modules}')
+    return f'{text}\n[[routes]]\nevents = {events}\nto = ["notes"]\n'
+
+
+ALL = "modules = [" + ", ".join(f'"{name}"' for name in MODULES) + "]"
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        (
+            '["expense.*"]',
+            "Zoho has no endpoint for notes on expense; a zoho_comment destination is for invoice, bill, ",
+        ),
+        (
+            '["customer_payment.created", "vendor_payment.updated"]',
+            "Zoho has no endpoint for notes on payment received, payment made; ",
+        ),
+        ('["vendor_credit.open"]', "Zoho has no endpoint for notes on vendor credit; "),
+        ('["*.reimbursed"]', "Zoho has no endpoint for notes on expense; "),
+        ('["*.deleted", "expense.created"]', "Zoho has no endpoint for notes on "),
+        ('["invoice.deleted"]', "a deleted record takes no notes; "),
+    ],
+)
+def test_a_route_that_can_only_send_what_takes_no_notes_is_refused(events: str, said: str) -> None:
+    """Said when the file is applied, not found out from notes that never come."""
+    (line,) = faults(notes(events, modules=ALL))
+    assert f": routes.3.events: {said}" in line
+
+
+@pytest.mark.parametrize(
+    "events", ['["*"]', '["*.updated"]', '["*.created"]', '["invoice.paid"]', '["expense.*", "bill.*"]', '["*.void"]']
+)
+def test_a_route_that_also_sends_what_takes_notes_is_in_order(events: str) -> None:
+    """`*` is allowed: a note does not lead to another one, and what takes none is skipped."""
+    assert read(notes(events, modules=ALL)).routes[2].to == ("notes",)
+
+
+def test_only_the_connections_own_modules_count() -> None:
+    """A connection of expenses alone has nothing to write notes on, whatever its pattern says."""
+    (line,) = faults(notes('["*"]', modules='modules = ["expense"]'))
+    assert "Zoho has no endpoint for notes on expense" in line
+
+
+@pytest.mark.parametrize(
+    "text", ["{title} {amount}", "Seen.", "{{as it is}} {status}", "".join(f"{{{p}}}" for p in PLACEHOLDERS)]
+)
+def test_a_note_may_say_what_it_likes(text: str) -> None:
+    """All placeholders, or none."""
+    read(notes(settings=f'text = "{text}"'))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{titel}", "{titel} is no placeholder as it is written; there are {title}, {event}, "),
+        ("{}", "{} is no placeholder"),
+        ("{0}", "{0} is no placeholder"),
+        ("{title.__class__}", "{title.__class__} is no placeholder"),
+        ("{title[0]}", "{title[0]} is no placeholder"),
+        ("{amount:>99999999}", "{amount} is no placeholder as it is written"),
+        ("{title!r}", "{title} is no placeholder as it is written"),
+        ("{title", "a { or } stands alone; write {{ or }} for one"),
+        ("", ""),
+        ("x" * 501, ""),
+    ],
+)
+def test_a_note_with_an_unknown_placeholder_is_refused(text: str, said: str) -> None:
+    """It would fail at the first event; and a template reaches nothing but the texts that are named."""
+    (line,) = faults(notes(settings=f'text = "{text}"'))
+    assert f": destinations.notes.text: {said}" in line
 
 
 # --- files that are none -----------------------------------------------------------------------------------------

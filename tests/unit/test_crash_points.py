@@ -120,6 +120,32 @@ def _lost(*, created: bool, keep: bool = False) -> Callable[[Desk], Delivery]:
     return prepare
 
 
+def _deleted(before: Callable[[Desk], object]) -> Callable[[Desk], Delivery]:
+    """A deletion, after what `before` left."""
+
+    def prepare(desk: Desk) -> Delivery:
+        before(desk)
+        return delivery(action="deleted")
+
+    return prepare
+
+
+def _made(desk: Desk) -> None:
+    desk.courier().carry(delivery())
+
+
+def _removed(desk: Desk) -> None:
+    """A person has taken the item off the board."""
+    _made(desk)
+    desk.vendor.items.clear()
+
+
+def _missing(desk: Desk) -> Delivery:
+    """An update that must be fetched, of a record that Zoho does not have any more."""
+    _made(desk)
+    return delivery(action="updated", modified=NEWER, thin=True)
+
+
 def _given_up(desk: Desk) -> Delivery:
     desk.vendor.faults = Always([RetryLater("busy", 3600, 429)])
     return delivery()
@@ -153,6 +179,13 @@ WAYS = {
     "absent": Way(_lost(created=False)),
     "absent, older": Way(_lost(created=False, keep=True)),
     "same second": Way(_same_second),
+    "deleted": Way(_deleted(_made)),
+    "deleted, nothing there": Way(_deleted(lambda desk: None), creates=0),
+    "deleted, removed by hand": Way(_deleted(_removed)),
+    "deleted, found": Way(_deleted(_lost(created=True))),
+    "deleted, absent": Way(_deleted(_lost(created=False)), creates=0),
+    "deleted, busy": Way(_deleted(_with_update(BUSY))),
+    "deleted, found by fetching": Way(_missing),
     "teams: create": Way(_create, keys=False, ends=("done", "unknown")),
     "teams: update": Way(_update, keys=False),
     "teams: busy": Way(_with(BUSY), keys=False, ends=("done", "unknown")),
@@ -199,7 +232,11 @@ def _check(way: Way, desk: Desk, each: Delivery, at: object) -> None:
     assert desk.deliveries.faults() == [], at
     # The trail ends with what became of this delivery, and says of each effect that it is there.
     assert entries[-1].outcome in FINAL, at
-    if memory.state == "done":
+    if memory.state == "done" and memory.version and memory.version.deletes:
+        assert set(desk.vendor.items.values()) <= {"deleted"}, at
+        marked = [entry.outcome for entry in entries if entry.event == "invoice.deleted"]
+        assert ("delivered" if desk.vendor.items else "skipped") in marked, at
+    elif memory.state == "done":
         version = (desk.books.records and entries[-1].version) or str(each.event.version)
         assert str(memory.version) == version, at
         assert version in [entry.version for entry in entries if entry.outcome in ("delivered", "accepted")], at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import pytest
 
 from ml_connector.delivery import Result
-from ml_connector.errors import Gone, NeedsAttention, RetryLater, Undeliverable, Unknown
+from ml_connector.errors import Gone, NeedsAttention, RetryLater, Throttled, Undeliverable, Unknown
 from ml_connector.events import Delivery, Version
-from ml_connector.ports import Memory
+from ml_connector.lanes import Lanes, Message
+from ml_connector.parked import again
+from ml_connector.ports import Memory, NothingThere
 from ml_connector.retry import Policy
-from tests.fakes import NOW, Connections, Desk, ModelVendor, connection, delivery, payload
+from tests.fakes import NOW, Connections, Desk, ModelVendor, Queue, connection, delivery, payload
 
 HORIZON = Policy().horizon
 
@@ -175,6 +178,29 @@ def test_thin_event_whose_state_is_already_there_is_skipped(desk: Desk) -> None:
     thin = delivery(thin=True, modified="2026-11-22T10:00:00+0100", status="sent")
     assert desk.courier().carry(thin).outcome == "skipped"
     assert desk.vendor.updates == []
+
+
+@pytest.mark.parametrize("seconds", [1, 66, 90])
+def test_a_lane_waits_while_a_minutes_calls_come_back(desk: Desk, seconds: float) -> None:
+    """Zoho's minute is soon over: a thousand that must be fetched wait in their lane, not each by itself."""
+    desk.books.broken["invoice"] = Throttled("zoho: 80 calls in 60 s are made", seconds)
+    thin, queue = delivery(thin=True), Queue()
+    with pytest.raises(Throttled):
+        Lanes(desk.courier(), queue, desk.clock).work(Message(thin, "m-1", thin.lane, 1, desk.clock(), "h-1"))
+    assert (queue.postponed, queue.moved, desk.audit.entries) == ([("h-1", seconds)], [], [])
+
+
+def test_a_used_up_day_holds_up_no_lane(desk: Desk) -> None:
+    """What must be fetched waits until midnight by itself: those behind it may need nothing of Zoho."""
+    desk.books.broken["invoice"] = Throttled("zoho: asked for a pause", 9 * 3600)
+    thin, queue = delivery(thin=True), Queue()
+    lanes = Lanes(desk.courier(), queue, desk.clock)
+    assert lanes.work(Message(thin, "m-1", thin.lane, 1, desk.clock(), "h-1")).outcome == "moved"
+    ((moved, _),) = queue.moved
+    assert (moved.not_before, queue.postponed) == ("2026-11-22T17:00:00.000000Z", [])
+    assert [(each.outcome, each.reason) for each in desk.audit.entries] == [("retry", "zoho: asked for a pause")]
+    other = delivery(invoice_id="2")
+    assert lanes.work(Message(other, "m-2", thin.lane, 1, desk.clock(), "h-2")).outcome == "delivered"
 
 
 # --- claims ------------------------------------------------------------------------------------------------------
@@ -467,26 +493,77 @@ def test_cannot_tell_is_repeated_where_the_connection_says_so(teams: Desk) -> No
 
 def test_cannot_tell_is_repeated_when_a_person_sends_it_again(teams: Desk) -> None:
     """Whoever was asked to look, and replays a parked delivery, has looked."""
-    teams.courier().carry(delivery())
-    again = delivery(origin="replay")
-    assert teams.courier().carry(again).outcome == "delivered"
-    assert teams.deliveries.of(again).state == "done"
+    assert teams.courier().carry(_answer(teams, delivery())).outcome == "delivered"
+    assert teams.deliveries.of(delivery()).state == "done"
 
 
-def test_person_who_was_not_asked_has_not_looked(teams: Desk) -> None:
-    """A replay that meets an open question which nobody was asked about is parked, and asks."""
-    assert teams.courier().carry(delivery(origin="replay")).outcome == "parked"
+def _answer(desk: Desk, each: Delivery) -> Delivery:
+    """It is parked with a question; a person looks, says that the message is missing, and sends the delivery again."""
+    assert desk.courier().carry(each).outcome == "parked"
+    assert desk.parked.asked[-1] is not None
+    return again(each, desk.parked.asked[-1])
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_person_who_was_not_asked_has_not_looked(teams: Desk, asked: bool) -> None:
+    """A replay that was parked for another reason, or by an older release, answers nothing: it is parked, and asks."""
+    if asked:
+        teams.courier().carry(delivery())
+    assert teams.courier().carry(again(delivery(), None)).outcome == "parked"
     assert teams.vendor.creates == 1
+
+
+def test_answer_is_for_the_question_that_was_asked(teams: Desk) -> None:
+    """The model found it: of two answers to one question, the second met the next question and posted once more."""
+    newer = delivery(action="updated", modified="2026-11-22T09:00:00+0100", status="paid")
+    first, second = _answer(teams, delivery()), _answer(teams, newer)
+    teams.vendor.faults = [("after", Unknown("no answer"))]
+    with pytest.raises(RetryLater):
+        teams.courier().carry(first)
+    assert (first.asked, second.asked, teams.vendor.creates) == (0, 0, 2)
+    assert teams.courier().carry(first).outcome == "parked"
+    assert teams.courier().carry(second).outcome == "parked"
+    assert (teams.parked.asked, teams.vendor.creates) == ([0, 0, 1, 1], 2)
+    assert teams.courier().carry(again(newer, 1)).outcome == "delivered"
+
+
+def test_replay_of_a_refusal_answers_no_question() -> None:
+    """Sent again for another reason, it waits; meanwhile another post gets no answer, and somebody is asked."""
+    desk = Desk()
+    desk.vendor = ModelVendor(desk.clock, keys=False, faults=[Undeliverable("the app is not in the team")])
+    desk.courier().carry(delivery())
+    resent = again(delivery(), *desk.parked.asked)
+    desk.vendor.faults = [("after", Unknown("no answer"))]
+    newer = delivery(action="updated", modified="2026-11-22T09:00:00+0100", status="paid")
+    with pytest.raises(RetryLater):
+        desk.courier().carry(newer)
+    assert desk.courier().carry(newer).outcome == "parked"
+    assert desk.courier().carry(resent).outcome == "parked"
+    assert desk.vendor.creates == 1
+
+
+def test_question_that_is_found_out_is_not_asked_again_under_its_name(desk: Desk) -> None:
+    """Wherever the record goes next, an answer to the old question is no answer to the next."""
+    assert carry_on(desk, _lost(desk, created=True)).outcome == "delivered"
+    assert (desk.deliveries.of(delivery()).generation, desk.vendor.creates) == (1, 1)
+
+
+def test_being_asked_is_no_look(teams: Desk) -> None:
+    """When the channel can be read later on, it still takes two looks to prove that nothing is there."""
+    teams.courier().carry(delivery())
+    teams.clock.advance(3600)
+    teams.vendor.settle = lambda *_: None
+    with pytest.raises(RetryLater, match="looking once more"):
+        teams.courier().carry(delivery())
 
 
 def test_replay_that_gets_no_answer_itself_asks_again(teams: Desk) -> None:
     """A person's look answers one question, not the next: a replayed post without an answer is not repeated."""
-    teams.courier().carry(delivery())
+    resent = _answer(teams, delivery())
     teams.vendor.faults = [("after", Unknown("no answer"))]
-    again = delivery(origin="replay")
     with pytest.raises(RetryLater):
-        teams.courier().carry(again)
-    assert teams.courier().carry(again).outcome == "parked"
+        teams.courier().carry(resent)
+    assert teams.courier().carry(resent).outcome == "parked"
     assert teams.vendor.creates == 2
 
 
@@ -532,6 +609,115 @@ def _unconfigured_since(desk: Desk) -> Delivery:
     desk.clock.advance(200)
     desk.connections = Connections({})
     return each
+
+
+# --- versions that show nothing new ------------------------------------------------------------------------------
+
+
+def unseen(modified: str = "2026-11-22T09:00:00+0100", **changes: str) -> Delivery:
+    """A change of the record that no destination shows."""
+    return delivery(action="updated", modified=modified, terms="Net 14", **changes)
+
+
+@pytest.fixture
+def covered(desk: Desk) -> Desk:
+    """The destination shows nothing but what the fingerprint covers."""
+    desk.vendor.covered = True
+    return desk
+
+
+def test_change_that_is_not_shown_is_skipped(covered: Desk) -> None:
+    """No call; the trail says why; the row knows the newer version, so that reconcile does not find it missing."""
+    covered.courier().carry(delivery())
+    result = covered.courier().carry(unseen())
+    assert (result.outcome, result.reason) == ("skipped", "nothing that is shown has changed")
+    assert (len(covered.vendor.requests), covered.audit.outcomes) == (1, ["delivered", "skipped"])
+    memory = covered.deliveries.of(delivery())
+    assert (memory.state, memory.version) == ("done", unseen().event.version)
+    assert covered.courier().carry(unseen()).reason.startswith("duplicate")
+
+
+def test_what_is_older_than_a_skipped_change_stays_out(covered: Desk) -> None:
+    """Order is kept by all versions, not by those that were sent alone."""
+    covered.courier().carry(delivery(modified="2026-11-22T08:00:00+0100"))
+    covered.courier().carry(unseen(modified="2026-11-22T10:00:00+0100"))
+    late = covered.courier().carry(delivery(modified="2026-11-22T09:00:00+0100", status="paid"))
+    assert (late.outcome, covered.vendor.items) == ("skipped", {"item-1": "sent"})
+
+
+@pytest.mark.parametrize("fault", [RetryLater("busy", 1, 429), Undeliverable("refused")])
+def test_nothing_waits_any_more_when_a_change_was_taken_back(covered: Desk, fault: Exception) -> None:
+    """Sent, paid but not delivered, sent again: what was to be changed is as it shall be, and in its place."""
+    covered.courier().carry(delivery())
+    there = covered.deliveries.of(delivery())
+    covered.deliveries.write(delivery().event.record_key, "ledger", replace(there, target="board"))
+    covered.vendor.faults = [fault]
+    paid = delivery(modified="2026-11-22T09:00:00+0100", status="paid")
+    with suppress(RetryLater):
+        covered.courier().carry(paid)
+    assert covered.courier().carry(unseen(modified="2026-11-22T10:00:00+0100")).outcome == "skipped"
+    memory = covered.deliveries.of(paid)
+    assert (memory.state, memory.attempts, memory.target, memory.external_id) == ("done", 0, "board", "item-1")
+    assert covered.courier().carry(replace(paid, event=replace(paid.event, origin="replay"))).outcome == "skipped"
+    assert covered.vendor.items == {"item-1": "sent"}
+
+
+def test_destination_that_may_show_more_gets_every_version(desk: Desk) -> None:
+    """A column may show any field of Zoho's record."""
+    desk.courier().carry(delivery())
+    assert desk.courier().carry(unseen()).outcome == "delivered"
+
+
+def test_change_without_a_time_does_not_make_the_row_forget_its_own(covered: Desk) -> None:
+    """Nothing older could be told from newer any more."""
+    covered.courier().carry(delivery())
+    assert covered.courier().carry(unseen(modified="", created_time="")).outcome == "skipped"
+    assert covered.deliveries.of(delivery()).version == delivery().event.version
+
+
+def test_state_that_an_unanswered_update_may_have_replaced_is_sent_again(covered: Desk) -> None:
+    """Sent, paid without an answer, sent again: paid may be what is shown."""
+    covered.courier().carry(delivery())
+    covered.vendor.faults = [("after", Unknown("no answer"))]
+    with pytest.raises(RetryLater):
+        covered.courier().carry(delivery(modified="2026-11-22T09:00:00+0100", status="paid"))
+    assert covered.courier().carry(unseen(modified="2026-11-22T10:00:00+0100")).outcome == "delivered"
+    assert covered.vendor.items == {"item-1": "sent"}
+
+
+def test_unanswered_create_is_settled_before_a_version_is_called_unchanged(covered: Desk) -> None:
+    """Where each event makes something new (a note): what was made is found first, and is in the trail."""
+
+    def always_create(event: Any, record: Any, memory: Memory) -> Any:
+        return plan(event, record, Memory(generation=memory.generation))
+
+    plan, covered.vendor.plan = covered.vendor.plan, always_create
+    covered.courier().carry(delivery())
+    covered.clock.advance(3600)
+    covered.vendor.faults = [("after", Unknown("no answer"))]
+    paid = delivery(modified="2026-11-22T09:00:00+0100", status="paid")
+    with pytest.raises(RetryLater):
+        covered.courier().carry(paid)
+    back = unseen(modified="2026-11-22T10:00:00+0100")
+    assert covered.courier().carry(back).outcome == "delivered", "paid was there, and is not any more"
+    told = [entry.version for entry in covered.audit.entries if entry.outcome == "delivered"]
+    assert told == [str(each.event.version) for each in (delivery(), paid, back)]
+
+
+@pytest.mark.parametrize("method", ["plan", "send"])
+def test_what_a_destination_cannot_hold_is_skipped_with_its_reason(desk: Desk, method: str) -> None:
+    """Nobody could do anything about it, so nobody is alarmed; what comes late is older."""
+
+    def nothing(*_: Any) -> None:
+        raise NothingThere("Zoho has no endpoint for notes on expense")
+
+    setattr(desk.vendor, method, nothing)
+    result = desk.courier().carry(delivery())
+    assert (result.outcome, result.reason) == ("skipped", "Zoho has no endpoint for notes on expense")
+    assert (desk.audit.entries[-1].outcome, desk.audit.entries[-1].reason) == ("skipped", result.reason)
+    memory = desk.deliveries.of(delivery())
+    assert (memory.state, memory.version, memory.owner) == ("done", delivery().event.version, "")
+    assert desk.parked.kept == {}
 
 
 # --- other endings -----------------------------------------------------------------------------------------------
@@ -680,7 +866,6 @@ def test_parked_again_after_a_replay_is_kept_again(desk: Desk) -> None:
         (replace(delivery(), event=replace(delivery().event, connection="gone")), "apply it"),
         (replace(delivery(), event=replace(delivery().event, module="timesheet")), "does not know the module"),
         (replace(delivery(), event=replace(delivery().event, payload={"total": "x"})), "unusable"),
-        (delivery(thin=True), "does not exist"),
     ],
 )
 def test_hopeless_deliveries_are_parked_not_dropped(desk: Desk, each: Delivery, reason: str) -> None:
@@ -689,6 +874,16 @@ def test_hopeless_deliveries_are_parked_not_dropped(desk: Desk, each: Delivery, 
     assert result.outcome == "parked"
     assert reason in result.reason
     assert desk.audit.outcomes == ["parked"]
+
+
+def test_what_is_parked_is_remembered(desk: Desk) -> None:
+    """Reconcile sees in the row that a person has this version, and does not send it again."""
+    desk.courier().carry(delivery())
+    refused = delivery(modified="2026-11-22T09:00:00+0100", status="paid")
+    desk.vendor.faults = [Undeliverable("refused")]
+    assert desk.courier().carry(refused).outcome == "parked"
+    row = desk.deliveries.of(refused)
+    assert (row.state, row.pending) == ("parked", refused.event.version)
 
 
 def test_unreadable_message_is_parked(desk: Desk) -> None:

@@ -21,8 +21,8 @@ plain = st.recursive(
     max_leaves=10,
 )
 payloads = st.none() | st.dictionaries(words, plain, max_size=4)
-events = st.builds(Event, words, words, words, words, versions, words, words, words, payloads)
-deliveries = st.builds(Delivery, events, words)
+events = st.builds(Event, words, words, words, words, versions, words, words, words, payloads, words)
+deliveries = st.builds(Delivery, events, words, asked=st.none() | st.integers(0, 99), perhaps=st.booleans())
 
 EVENT = Event(
     connection="fjord",
@@ -75,12 +75,43 @@ def test_a_delivery_comes_out_of_the_queue_as_it_went_in(delivery: Delivery) -> 
     assert text.isascii()
 
 
+def test_a_message_without_a_status_is_as_it_always_was() -> None:
+    """Messages in flight while a release is deployed lack what it knows new, and the old one ignores it."""
+    old = json.loads(Delivery(EVENT, "ledger").to_json())
+    assert {"status", "perhaps"}.isdisjoint(old)
+    read = Delivery.from_json(json.dumps(old))
+    assert (read.event.status, read.event.names, read.perhaps) == ("", ("invoice.created",), False)
+    with pytest.raises(Undeliverable, match="status"):
+        Delivery.from_json(json.dumps({**old, "status": 7}))
+
+
+def test_a_status_changes_no_name_of_the_delivery() -> None:
+    """The key is of the action: the same change told with and without its status is one delivery to the queue."""
+    paid = replace(EVENT, action="updated", status="paid")
+    assert paid.names == ("invoice.updated", "invoice.paid")
+    assert Delivery(paid, "ledger").id == Delivery(replace(paid, status=""), "ledger").id
+
+
 @given(deliveries)
 def test_a_thin_delivery_is_the_same_delivery(delivery: Delivery) -> None:
     """Leaving out the payload changes neither what a delivery is called nor its place in the order."""
     assert delivery.thin().id == delivery.id
     assert (delivery.thin().lane, delivery.thin().own_group) == (delivery.lane, delivery.own_group)
     assert delivery.thin().event.payload is None
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "name"),
+    [
+        ("created", "sent", "invoice.created"),
+        ("updated", "sent", "invoice.sent"),
+        ("updated", "", "invoice.updated"),
+        ("deleted", "", "invoice.deleted"),
+    ],
+)
+def test_the_audit_trail_says_the_status_of_changes_only(action: str, status: str, name: str) -> None:
+    """A new record is new, whatever status it came with."""
+    assert replace(EVENT, action=action, status=status).entry_name == name
 
 
 def test_an_id_names_what_happens_to_which_version_where() -> None:
@@ -126,9 +157,15 @@ def test_a_connection_has_a_few_lanes_per_destination() -> None:
 def test_a_delivery_that_has_left_its_lane_keeps_its_name_and_its_times() -> None:
     """It is the same delivery, and the queue carries since when and until when it waits."""
     one = Delivery(EVENT, "channel")
-    moved = replace(one, not_before="2026-11-22T08:05:00.000000Z", since="2026-11-22T08:00:00.000000Z")
+    moved = replace(one, not_before="2026-11-22T08:05:00.000000Z", since="2026-11-22T08:00:00.000000Z", asked=3)
     assert Delivery.from_json(moved.to_json()) == moved
     assert (moved.id, moved.own_group) == (one.id, one.own_group)
+
+
+def test_message_that_answers_no_question_is_as_it_always_was() -> None:
+    """Messages of older releases lack `asked`, and answer nothing."""
+    assert "asked" not in json.loads(Delivery(EVENT, "channel").to_json())
+    assert Delivery.from_json(_message(asked=None)).asked is None
 
 
 def _message(**changes: object) -> str:
@@ -155,6 +192,8 @@ def _message(**changes: object) -> str:
         _message(payload=[1]),
         _message(not_before=5),
         _message(since=None),
+        _message(asked="3"),
+        _message(asked=True),
     ],
 )
 def test_an_unreadable_message_is_parked_not_retried(text: str) -> None:

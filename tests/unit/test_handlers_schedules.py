@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -15,9 +14,8 @@ import pytest
 from functions.reconcile import app as reconcile_app
 from functions.refresh_tokens import app as tokens_app
 from functions.renew_subscriptions import app as subscriptions_app
-from ml_connector.connections import Connection
 from ml_connector.reconcile import Found
-from tests.fakes import connection
+from ml_connector.rounds import Done
 
 
 def counted(printed: str) -> dict[str, list[float]]:
@@ -30,24 +28,43 @@ def counted(printed: str) -> dict[str, list[float]]:
     return found
 
 
+def refreshed(monkeypatch: pytest.MonkeyPatch, attention: int = 0, **counts: int) -> dict[str, int]:
+    """What a run of the tokens is to count."""
+    found = {"refreshed": 0, "failed": 0, "waiting": 0, "faulted": 0} | counts
+    monkeypatch.setattr(tokens_app, "tokens", lambda: SimpleNamespace(refresh_due=lambda: dict(found)))
+    monkeypatch.setattr(tokens_app, "attention", lambda: SimpleNamespace(run=lambda: attention))
+    return found
+
+
 def test_tokens_are_counted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """What the alarms look at."""
-    counts = {"refreshed": 2, "failed": 1, "waiting": 0}
-    monkeypatch.setattr(tokens_app, "tokens", lambda: SimpleNamespace(refresh_due=lambda: counts))
-    assert tokens_app.handler({}, None) == counts
+    counts = refreshed(monkeypatch, attention=3, refreshed=2, failed=1)
+    assert tokens_app.handler({}, None) == counts | {"need_attention": 3}
     assert counted(capsys.readouterr().out) == {
         "TokensRefreshed": [2.0],
         "TokensFailed": [1.0],
         "TokensWaiting": [0.0],
+        "TokensFaulted": [0.0],
+        "TokensNeedAttention": [3.0],
     }
 
 
-def test_idle_minute_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run every minute that finds nothing writes no log line."""
+def test_fault_of_ours_fails_the_run_when_all_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are refreshed and people are told; then the run fails, which raises an alarm."""
+    refreshed(monkeypatch, attention=1, refreshed=2, faulted=1)
+    with pytest.raises(RuntimeError, match="1 tokens"):
+        tokens_app.handler({}, None)
+    assert counted(capsys.readouterr().out)["TokensNeedAttention"] == [1.0]
+
+
+@pytest.mark.parametrize("attention", [0, 1])
+def test_idle_minute_is_silent(monkeypatch: pytest.MonkeyPatch, attention: int) -> None:
+    """A run every minute that finds nothing new writes no log line."""
     log = io.StringIO()
     monkeypatch.setattr(tokens_app.logger.registered_handler, "stream", log)
-    counts = {"refreshed": 0, "failed": 0, "waiting": 0}
-    monkeypatch.setattr(tokens_app, "tokens", lambda: SimpleNamespace(refresh_due=lambda: counts))
+    refreshed(monkeypatch, attention)
     tokens_app.handler({}, None)
     assert log.getvalue() == ""
 
@@ -61,23 +78,22 @@ def test_subscriptions_are_counted(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 @dataclass
-class Reconciles:
-    """Two connections, of which one has been removed since the list was read."""
+class Turns:
+    """Rounds in which one connection was due."""
 
+    done: dict[str, Done]
     left: int = 60_000
     ran: list[str] = field(default_factory=list)
     had_time: list[bool] = field(default_factory=list)
 
-    def names(self) -> list[str]:
-        return ["acme-eu", "removed"]
-
-    def connection(self, name: str) -> Connection | None:
-        return connection(name) if name != "removed" else None
-
-    def run(self, each: Connection, correlation_id: str, time_left: Callable[[], bool]) -> Found:
-        self.ran.append(f"{each.name} {correlation_id}")
+    def run_due(self, correlation_id: str, time_left: Callable[[], bool]) -> dict[str, Done]:
+        self.ran.append(f"due {correlation_id}")
         self.had_time.append(time_left())
-        return Found(rows=3, missing=1, enqueued=2, failed={"bill": "Zoho answered 500"})
+        return self.done
+
+    def run(self, name: str, correlation_id: str, time_left: Callable[[], bool]) -> Done | None:
+        self.ran.append(f"{name} {correlation_id}")
+        return self.done.get(name)
 
     @property
     def context(self) -> Any:
@@ -85,43 +101,66 @@ class Reconciles:
 
 
 @pytest.fixture
-def reconciles(monkeypatch: pytest.MonkeyPatch) -> Reconciles:
-    fake = Reconciles()
-    monkeypatch.setattr(reconcile_app, "connections", lambda: fake)
-    monkeypatch.setattr(reconcile_app, "reconcile", lambda: fake)
+def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
+    found = Found(rows=3, missing=1, enqueued=2, failed={"bill": "Zoho answered 500"})
+    fake = Turns({"acme-eu": Done(found, calls=7, witness=1, cap=81)})
+    monkeypatch.setattr(reconcile_app, "rounds", lambda faulted: fake)
     return fake
 
 
-def test_reconcile_walks_all_connections(
-    reconciles: Reconciles, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_reconcile_runs_what_is_due(
+    turns: Turns, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each under the run's own id; what was found missing and what failed is counted; failure is an error."""
+    """Under the run's own id; what was missing or failed and how near the cap is are counted; failure is an error."""
     log = io.StringIO()
     monkeypatch.setattr(reconcile_app.logger.registered_handler, "stream", log)
-    found = reconcile_app.handler({}, reconciles.context)
-    assert reconciles.ran == ["acme-eu r-1"]
-    assert found["acme-eu"]["failed"] == {"bill": "Zoho answered 500"}
-    assert counted(capsys.readouterr().out) == {"ReconcileMissing": [1.0], "ReconcileFailed": [1.0]}
+    found = reconcile_app.handler({}, turns.context)
+    assert turns.ran == ["due r-1"]
+    assert {name: found["acme-eu"][name] for name in ("missing", "witness", "calls", "failed")} == {
+        "missing": 1, "witness": 1, "calls": 7, "failed": {"bill": "Zoho answered 500"},
+    }  # fmt: skip
+    assert counted(capsys.readouterr().out) == {
+        "ReconcileMissing": [1.0],
+        "ReconcileFailed": [1.0],
+        "WebhookCapShare": [81.0],
+    }
     assert '"level":"ERROR"' in log.getvalue()
 
 
-def test_reconcile_of_one_connection(reconciles: Reconciles) -> None:
+def test_reconcile_of_one_connection(turns: Turns) -> None:
     """`{"connection": …}` runs that one; one that does not exist runs nothing."""
-    assert set(reconcile_app.handler({"connection": "beta-us"}, reconciles.context)) == {"beta-us"}
-    assert reconcile_app.handler({"connection": "removed"}, reconciles.context) == {}
+    assert set(reconcile_app.handler({"connection": "acme-eu"}, turns.context)) == {"acme-eu"}
+    assert reconcile_app.handler({"connection": "removed"}, turns.context) == {}
+    assert turns.ran == ["acme-eu r-1", "removed r-1"]
 
 
-@pytest.mark.parametrize(("left", "had_time"), [(30_001, [True]), (30_000, [])])
-def test_reconcile_stops_before_lambda_stops_it(reconciles: Reconciles, left: int, had_time: list[bool]) -> None:
-    """Half a minute is kept for finishing what is under way: no connection is begun in it."""
-    reconciles.left = left
-    reconcile_app.handler({}, reconciles.context)
-    assert reconciles.had_time == had_time
+@pytest.mark.parametrize(("left", "had_time"), [(45_001, [True]), (45_000, [False])])
+def test_reconcile_stops_before_lambda_stops_it(turns: Turns, left: int, had_time: list[bool]) -> None:
+    """What is under way may need a fetch of half a minute: nothing is begun in the last 45 seconds."""
+    turns.left = left
+    reconcile_app.handler({}, turns.context)
+    assert turns.had_time == had_time
 
 
-def test_nobody_is_always_the_last(reconciles: Reconciles, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time may end before the list does: each run has an order of its own."""
-    monkeypatch.setattr(reconciles, "names", lambda: ["acme-eu", "beta-us"])
-    monkeypatch.setattr(random, "shuffle", list.reverse)
-    reconcile_app.handler({}, reconciles.context)
-    assert reconciles.ran == ["beta-us r-1", "acme-eu r-1"]
+def test_minute_without_a_turn_is_silent(
+    turns: Turns, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No log line; the metrics all the same, because an alarm needs points to look at."""
+    log = io.StringIO()
+    monkeypatch.setattr(reconcile_app.logger.registered_handler, "stream", log)
+    turns.done.clear()
+    assert reconcile_app.handler({}, turns.context) == {}
+    assert log.getvalue() == ""
+    assert counted(capsys.readouterr().out) == {"ReconcileMissing": [0.0], "ReconcileFailed": [0.0]}
+
+
+def test_fault_of_ours_is_counted_and_logged(
+    turns: Turns, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One connection's run broke: the others went on, and somebody must look."""
+    log = io.StringIO()
+    monkeypatch.setattr(reconcile_app.logger.registered_handler, "stream", log)
+    reconcile_app._faulted("acme-eu", KeyError("due_at"))
+    reconcile_app.handler({}, turns.context)
+    assert counted(capsys.readouterr().out)["ReconcileFailed"] == [1.0, 1.0]
+    assert '"connection":"acme-eu"' in log.getvalue()

@@ -241,7 +241,9 @@ class _PeerWire(Wire):
             answer.status,
             preload_content=False,
             request_method=request.method,
+            original_response=answer,  # type: ignore[arg-type]
         )
+        self.calls.append(request)
         return self.build_response(request, raw)
 
 
@@ -353,3 +355,14 @@ def test_what_is_not_json_is_none(content: bytes) -> None:
 def test_fractions_are_exact() -> None:
     """Money never passes through a float."""
     assert Answer(200, {}, b'{"total": 1284.10}').json() == {"total": "1284.10"}
+
+
+def test_a_vendors_cookies_are_not_kept() -> None:
+    """One session serves all connections: what was set for one token's call must not go out with another's."""
+    said = _OK + b"Set-Cookie: JSESSIONID=of-one; Path=/\r\nSet-Cookie: d=1; Domain=.zohoapis.eu\r\n\r\n{}"
+    wire = _PeerWire(_Peer(said))
+    client = http(wire, ALLOWED)
+    for token in "ab":
+        wire._peer = _Peer(said)
+        client.call("GET", "https://www.zohoapis.eu/books/v3/organizations", headers={"Authorization": token})
+    assert [call.headers.get("Cookie") for call in wire.calls] == [None, None]

@@ -25,6 +25,8 @@ RECORDS, VERSIONS = 12, 5
 class Outage:
     """A vendor of our own, which refuses every call for so long."""
 
+    covered = False
+
     def __init__(self, desk: fakes.Desk, until: datetime, error: Exception) -> None:
         self.vendors: dict[str, fakes.ModelVendor] = {}
         self.desk, self.until, self.error = desk, until, error
@@ -72,8 +74,8 @@ class Line:
     def postpone(self, receipt_handle: str, seconds: int) -> None:
         """The exception that follows says it too."""
 
-    def run(self) -> None:
-        while self.due:
+    def run(self, until: datetime | None = None) -> None:
+        while self.due and (until is None or self.due[0][0] <= until):
             at, number, message = heapq.heappop(self.due)
             self.desk.clock.now = max(self.desk.clock.now, at)
             message = replace(message, receives=message.receives + 1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ml_connector.destinations.monday import Monday, connect, encode, item_name
 from ml_connector.errors import Gone, RetryLater, Undeliverable
-from ml_connector.ports import Memory, Receipt
+from ml_connector.ports import Memory, NothingThere, Receipt
 from ml_connector.vendors import monday
 from tests.fakes import Clock, Says, Wire, connection, delivery, monday_settings, record_of, toolbox
 
@@ -54,6 +54,39 @@ def test_default_columns() -> None:
         "zb_lines": {"text": "1 × Display case: 1284.50"},
         "zb_synced": {"date": "2026-11-22", "time": "07:50:00"},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["void", "voided"])
+def test_label_is_found_by_either_of_zohos_words(word: str) -> None:
+    """Zoho says "void" and "voided" for the same: a file that maps one of them means both."""
+    columns = {"s": {"from": "status", "type": "status", "labels": {word: "Storno", "*": "Offen"}}}
+    each = delivery(status="Voided")
+    request = board(columns=columns)[0].plan(each.event, record_of(each), Memory())
+    assert json.loads(request.body["variables"]["cols"])["s"] == {"label": "Storno"}
+
+
+def test_deletion_sets_the_status_alone() -> None:
+    """The item keeps its name and its values: all that is known of a deleted record is that it is (3.1)."""
+    each = delivery(action="deleted")
+    there = Memory(external_id="77", target="1234567890", number="INV-000412")
+    request = board()[0].plan(each.event, record_of(each), there)
+    variables = request.body["variables"]
+    assert json.loads(variables["cols"]) == {"zb_status": {"label": "Deleted"}}
+    assert variables["item"] == "77"
+    assert "name" not in variables
+    assert "change_simple_column_value" not in request.body["query"]
+
+
+def test_deletion_takes_the_boards_own_word() -> None:
+    """Labels are mapped like any status; a board without a status column has nothing to set."""
+    status = {"from": "status", "type": "status", "labels": {"deleted": "Storniert"}}
+    each = delivery(action="deleted")
+    place, _ = board(columns={"s": status, "t": {"from": "amount", "type": "numbers"}})
+    request = place.plan(each.event, record_of(each), Memory(external_id="77"))
+    assert json.loads(request.body["variables"]["cols"]) == {"s": {"label": "Storniert"}}
+    bare, _ = board(columns={"t": {"from": "amount", "type": "numbers"}})
+    with pytest.raises(NothingThere):
+        bare.plan(each.event, record_of(each), Memory(external_id="77"))
 
 
 def test_nothing_is_null_never_empty() -> None:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from ml_connector import parked
 from ml_connector.aws.queues import MAX_BYTES
-from ml_connector.events import SCHEMA
+from ml_connector.events import SCHEMA, Delivery
 from ml_connector.parked import CRASHED, Why, again, unwrap, wrap
 from tests.fakes import delivery
 
-WHY = Why("the board has no column 'total'", "2026-11-22T08:00:00.000000Z", 3, "2026-11-22T07:00:00.000000Z", 403)
+WHY = Why("the board has no column 'total'", "2026-11-22T08:00:00.000000Z", 3, "2026-11-22T07:00:00.000000Z", 403, 2)
 
 
 def test_what_is_wrapped_comes_back() -> None:
@@ -36,6 +36,7 @@ def test_form_is_as_written_down() -> None:
             "attempts": 3,
             "first_attempt_at": WHY.first_attempt_at,
             "status": 403,
+            "asked": 2,
         },
         "delivery": json.loads(each.to_json()),
     }
@@ -78,11 +79,14 @@ def test_unreadable_message_fits(text: str, kept: int) -> None:
     assert unwrap(body).text == text[:kept]
 
 
-@pytest.mark.parametrize("about", ['{"reason":[1],"attempts":"x"}', "{}", '{"attempts":null,"extra":1}'])
+@pytest.mark.parametrize(
+    "about", ['{"reason":[1],"attempts":"x"}', "{}", '{"asked":"2"}', '{"asked":true}', '{"attempts":null,"extra":1}']
+)
 def test_strange_reasons_are_no_obstacle(about: str) -> None:
     """Somebody may have written into the queue by hand."""
     each = delivery()
-    assert unwrap(f'{{"v":1,"parked":{about},"delivery":{each.to_json()}}}').delivery == each
+    kept = unwrap(f'{{"v":1,"parked":{about},"delivery":{each.to_json()}}}')
+    assert (kept.delivery, kept.why.asked) == (each, None)
 
 
 @given(st.text(max_size=3000))
@@ -96,7 +100,16 @@ def test_reason_fits_and_is_printable(reason: str) -> None:
 
 def test_sent_again_its_patience_starts_anew() -> None:
     """A delivery that gave up after 76 hours would give up at once otherwise. Its name stays, for the audit trail."""
-    each = replace(delivery(), not_before="2026-11-22T08:00:00Z", since="2026-11-01T08:00:00Z")
-    resent = again(each)
+    each = replace(delivery(), not_before="2026-11-22T08:00:00Z", since="2026-11-01T08:00:00Z", tries=9, alone=True)
+    resent = again(each, None)
+    assert resent == delivery(origin="replay")
     assert (resent.event.origin, resent.not_before, resent.since) == ("replay", "", "")
     assert (resent.id, resent.event.payload) == (each.id, each.event.payload)
+
+
+def test_answer_is_to_what_was_asked_last() -> None:
+    """A delivery that was itself an answer, and is parked for another reason, answers nothing any more."""
+    each = again(delivery(), 3)
+    assert Delivery.from_json(each.to_json()).asked == 3
+    kept = unwrap(wrap(each.to_json(), replace(WHY, asked=None)))
+    assert again(each, kept.why.asked).asked is None

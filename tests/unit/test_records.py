@@ -98,6 +98,13 @@ def test_the_id_is_enough(module: str) -> None:
     json.dumps(as_mapping(seen))
 
 
+def test_an_office_is_told_but_not_shown() -> None:
+    """Routes and columns can look at it; that it changed is no news to people who never saw it."""
+    seen = invoice(location_name=" Lyon ", branch_name="Paris")
+    assert (seen.office, as_mapping(seen)["office"], invoice().office) == ("Lyon", "Lyon", "")
+    assert seen.fingerprint == invoice().fingerprint
+
+
 def test_nineteen_digits_survive() -> None:
     """Ids never pass through a float."""
     assert read("invoice", loads('{"invoice_id": 7310000000204811999}')).id == "7310000000204811999"
@@ -218,6 +225,7 @@ def test_numbers_and_texts_are_the_same(one: object, other: object) -> None:
     [
         {"total": 2},
         {"balance": 1},
+        {"exchange_rate": "1.2"},
         {"status": "paid"},
         {"invoice_number": "X"},
         {"customer_name": "X"},

@@ -1,84 +1,22 @@
-"""Zoho's answers and what we make of them (contracts: zoho-books 4.5, 6, 8)."""
+"""Zoho's answers and what we make of them (contracts: zoho-books 6, 8)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 
-from ml_connector.errors import NeedsAttention, RetryLater, Undeliverable
+from ml_connector.errors import Missing, NeedsAttention, NotAllowed, RetryLater, Undeliverable
+from ml_connector.gaps import Page
+from ml_connector.limits import Quota
 from ml_connector.modules import MODULES
-from ml_connector.ports import Issued
 from ml_connector.regions import HOSTS, REGIONS
-from ml_connector.vendors.zoho import MAX_PAGES, ZohoAccounts, ZohoBooks
+from ml_connector.vendors.zoho import ZohoBooks
+from ml_connector.vendors.zoho_api import Refused
 from tests.fakes import ORGANIZATION, AccessTokens, Says, Wire, connection, http
-
-CREDENTIALS = {"region": "ca", "client_id": "1000.X", "client_secret": "bot-token-sEcReT", "refresh_token": "sEcReT-r"}
-
-
-def issue(answer: Says | Exception) -> tuple[Issued, Wire]:
-    wire = Wire(answer)
-    return ZohoAccounts(http(wire, HOSTS)).issue(CREDENTIALS), wire
-
-
-def test_refresh() -> None:
-    """A form at the accounts server of the connection's own data centre; Canada's has another name (4.1)."""
-    issued, wire = issue(Says(200, {"access_token": "t", "expires_in": 3600, "api_domain": "https://evil.com"}))
-    assert issued == Issued("t", 3600)
-    assert wire.calls[0].url == "https://accounts.zohocloud.ca/oauth/v2/token"
-    assert dict(parse_qsl(str(wire.calls[0].body))) == {
-        "grant_type": "refresh_token",
-        "client_id": "1000.X",
-        "client_secret": "bot-token-sEcReT",
-        "refresh_token": "sEcReT-r",
-    }
-
-
-@pytest.mark.parametrize(
-    ("outcome", "status", "body", "after"),
-    [
-        # 4.5: errors come with HTTP 200
-        (NeedsAttention, 200, {"error": "invalid_code"}, None),
-        (NeedsAttention, 200, {"error": "invalid_grant"}, None),
-        (NeedsAttention, 200, {"error": "invalid_client"}, None),
-        (NeedsAttention, 200, {"error": "invalid_client_secret"}, None),
-        (NeedsAttention, 200, {"error": "invalid_redirect_uri"}, None),
-        (NeedsAttention, 400, {"error": "something_new"}, None),
-        (RetryLater, 200, {"error": "Access Denied", "error_description": "too many requests"}, 600),
-        (RetryLater, 400, {"error": "Access Denied"}, 600),
-        (RetryLater, 500, {"error": "server_error"}, None),
-        (RetryLater, 429, {"error": "x"}, None),
-        (RetryLater, 200, {}, None),
-        (RetryLater, 200, [], None),
-        (RetryLater, 502, b"<html>", None),
-    ],
-)
-def test_token_error_table(outcome: type[Exception], status: int, body: Any, after: float | None) -> None:
-    """Success is an access token in the body and nothing else; only refusals of credentials need a person."""
-    with pytest.raises(outcome) as caught:
-        issue(Says(status, body))
-    assert type(caught.value) is outcome
-    assert getattr(caught.value, "after", None) == after
-    assert "sEcReT" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", CREDENTIALS)
-def test_incomplete_credentials_are_not_sent(name: str) -> None:
-    """A client without consent needs a person, not a call."""
-    wire = Wire(Says())
-    with pytest.raises(NeedsAttention, match=name):
-        ZohoAccounts(http(wire, HOSTS)).issue({**CREDENTIALS, name: ""})
-    assert wire.calls == []
-
-
-def test_exchange_needs_a_refresh_token() -> None:
-    """Without offline access the connection would end within the hour."""
-    accounts = ZohoAccounts(http(Wire(Says(200, {"access_token": "t"})), HOSTS))
-    with pytest.raises(NeedsAttention, match="offline"):
-        accounts.exchange("eu", "id", "secret", "code", "https://x/callback")
 
 
 def books(*answers: Says | Exception | Callable[[requests.PreparedRequest], Says]) -> tuple[ZohoBooks, Wire]:
@@ -116,14 +54,14 @@ def test_fetch_goes_to_the_connections_data_centre(module: str, region: str) -> 
         (RetryLater, 200, b"<html>", {}, None),
         (RetryLater, 200, {}, {}, None),
         (RetryLater, 200, [], {}, None),
-        (NeedsAttention, 401, {"code": 57, "message": "not authorized"}, {}, None),
+        (NotAllowed, 401, {"code": 57, "message": "not authorized"}, {}, None),
         (NeedsAttention, 401, {"code": 14}, {}, None),
         (NeedsAttention, 401, b"", {}, None),
-        (Undeliverable, 404, {"code": 5, "message": "Invalid URL Passed"}, {}, None),
-        (Undeliverable, 404, {"code": 1002, "message": "Invoice does not exist."}, {}, None),
-        (Undeliverable, 400, {"code": 1002}, {}, None),
-        (Undeliverable, 400, {"code": 2, "message": "Invalid value passed"}, {}, None),
-        (Undeliverable, 405, b"", {}, None),
+        (Refused, 404, {"code": 5, "message": "Invalid URL Passed"}, {}, None),
+        (Missing, 404, {"code": 1002, "message": "Invoice does not exist."}, {}, None),
+        (Missing, 400, {"code": 1002}, {}, None),
+        (Refused, 400, {"code": 2, "message": "Invalid value passed"}, {}, None),
+        (Refused, 405, b"", {}, None),
         (Undeliverable, 200, {"code": 0, "message": "success"}, {}, None),
     ],
 )
@@ -159,84 +97,136 @@ def test_missing_permission_costs_no_token() -> None:
 
 # --- lists -------------------------------------------------------------------------------------------------------
 
-SINCE = "2026-11-20T00:00:00Z"
-
-
-def row(number: int, changed: str, made: str = "") -> dict[str, Any]:
-    return {"invoice_id": str(number), "last_modified_time": changed, "created_time": made or changed}
-
-
-def pages(key: str, *content: list[Any], more: bool = False) -> Callable[[requests.PreparedRequest], Says]:
-    """Answers by page number, as Zoho does; `more` says that there is no end."""
-
-    def answer(request: requests.PreparedRequest) -> Says:
-        page = int(parse_qs(urlsplit(str(request.url)).query)["page"][0])
-        rows = content[min(page, len(content)) - 1]
-        return Says(200, {"code": 0, key: rows, "page_context": {"has_more_page": more or page < len(content)}})
-
-    return answer
-
-
-def ids(module: str, answer: Callable[[requests.PreparedRequest], Says]) -> tuple[list[str], int]:
-    zoho, wire = books(answer)
-    found = [str(each["invoice_id"]) for each in zoho.changed_since(connection(), module, SINCE)]
-    return found, len(wire.calls)
+ROWS = [{"invoice_id": "1", "last_modified_time": "2026-11-22T08:00:00+0000"}]
 
 
 def test_list_asks_newest_first() -> None:
     """200 rows a page, sorted by modification where Zoho can (6.3)."""
-    zoho, wire = books(pages("invoices", []))
-    assert list(zoho.changed_since(connection(), "invoice", SINCE)) == []
+    zoho, wire = books(Says(200, {"code": 0, "invoices": ROWS, "page_context": {"has_more_page": True}}))
+    assert zoho.page(connection(), "invoice", 7) == Page(tuple(ROWS), True)
     assert parse_qs(urlsplit(str(wire.calls[0].url)).query) == {
         "organization_id": [ORGANIZATION],
-        "page": ["1"],
+        "page": ["7"],
         "per_page": ["200"],
         "sort_column": ["last_modified_time"],
         "sort_order": ["D"],
     }
 
 
-def test_reading_ends_at_the_first_older_row() -> None:
-    """In descending order the pages behind an older row hold nothing newer."""
-    first = [row(1, "2026-11-22T08:00:00+0000"), row(2, "2026-11-20T01:00:00+0100"), row(3, "2026-11-19T23:59:59+0000")]
-    assert ids("invoice", pages("invoices", first, [row(4, "2026-11-01T00:00:00+0000")])) == (["1", "2"], 1)
+def test_list_of_one_status_is_asked_for_by_it() -> None:
+    """What is overdue, which no other list tells (6.3)."""
+    zoho, wire = books(Says(200, {"code": 0, "invoices": []}))
+    zoho.page(connection(), "invoice", 1, "overdue")
+    assert parse_qs(urlsplit(str(wire.calls[0].url)).query)["filter_by"] == ["Status.Overdue"]
 
 
-def test_reading_goes_on_while_rows_are_new() -> None:
-    """A page full of news has more behind it."""
-    content = [[row(page, "2026-11-22T08:00:00+0000")] for page in range(3)]
-    assert ids("invoice", pages("invoices", *content)) == (["0", "1", "2"], 3)
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_has_its_list(module: str) -> None:
+    """Under either key, where sources disagree (6.2); sorted by creation where Zoho knows no other order (6.3)."""
+    shape = MODULES[module]
+    for key in shape.list_keys:
+        zoho, wire = books(Says(200, {"code": 0, key: [{shape.id_field: "1"}]}))
+        assert [row[shape.id_field] for row in zoho.page(connection(), module, 1).rows] == ["1"]
+        url = urlsplit(str(wire.calls[0].url))
+        assert (url.path, parse_qs(url.query)["sort_column"]) == (f"/books/v3/{shape.path}", [shape.sort])
 
 
-def test_page_out_of_order_is_read_on() -> None:
-    """Zoho may ignore the sorting: then records made within 30 days are looked through, by their creation."""
-    first = [row(1, "2026-11-01T00:00:00+0000", "2026-11-19T00:00:00+0000"), row(2, "2026-11-21T00:00:00+0000")]
-    second = [row(3, "2026-11-21T00:00:00+0000", "2026-11-10T00:00:00+0000")]
-    assert ids("invoice", pages("invoices", first, second))[0] == ["2", "3"]
-
-
-def test_payments_are_looked_through_for_a_month() -> None:
-    """Payments cannot be sorted by modification: an old page is the end only 30 days before, by creation."""
-    content = [
-        [row(1, "2026-11-21T00:00:00+0000")],
-        [row(2, "2026-11-01T00:00:00+0000")],
-        [row(3, "2026-11-21T00:00:00+0000", "2026-10-20T00:00:00+0000")],
-        [row(4, "2026-10-01T00:00:00+0000")],
-    ]
-    assert ids("customer_payment", pages("customerpayments", *content)) == (["1", "3"], 3)
-    assert ids("customer_payment", pages("customer_payments", *content))[0] == ["1", "3"], "the other key of 6.2"
-
-
-def test_too_many_rows_are_a_failure_not_an_end() -> None:
-    """What was not read must not be ticked off: the cursor stays where it is."""
-    endless = pages("invoices", [row(1, "2026-11-22T08:00:00+0000")], more=True)
-    zoho, wire = books(endless)
-    with pytest.raises(Undeliverable, match="more than"):
-        list(zoho.changed_since(connection(), "invoice", SINCE))
-    assert len(wire.calls) == MAX_PAGES
+@pytest.mark.parametrize(
+    ("context", "by"),
+    [
+        ({"sort_column": "last_modified_time"}, "modified"),
+        ({"sort_column": "created_time"}, "created"),
+        ({"sort_column": "date"}, "other"),
+        ({}, ""),
+    ],
+)
+def test_list_says_what_it_is_sorted_by(context: dict[str, str], by: str) -> None:
+    """Where it does not say what was asked for, that is not trusted."""
+    zoho, _ = books(Says(200, {"code": 0, "invoices": [], "page_context": context}))
+    assert zoho.page(connection(), "invoice", 1).by == by
 
 
 def test_odd_lists_do_no_harm() -> None:
     """Rows that are none are passed over; a page without context is the last."""
     zoho, _ = books(Says(200, {"code": 0, "invoices": ["x", None], "page_context": []}))
-    assert list(zoho.changed_since(connection(), "invoice", SINCE)) == []
+    assert zoho.page(connection(), "invoice", 1) == Page((), False)
+
+
+FULL = [{"invoice_id": str(number)} for number in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "context", "more"),
+    [
+        (FULL, {}, True),
+        (FULL, {"page_context": ""}, True),
+        (FULL, {"page_context": {"page": 1}}, True),
+        (FULL, {"page_context": [{"page": 1, "has_more_page": True}]}, True),
+        (FULL, {"page_context": [{"page": 1, "has_more_page": False}]}, False),
+        (FULL, {"page_context": {"has_more_page": False}}, False),
+        (FULL[:3], {"page_context": {"has_more_page": "true"}}, True),
+        (FULL, {"page_context": {"has_more_page": "false"}}, False),
+        (FULL[:100], {"page_context": {"per_page": 100}}, True),
+        (FULL[:199], {}, False),
+        ([], {}, False),
+    ],
+)
+def test_full_page_without_a_clear_no_is_not_the_last(rows: list[Any], context: dict[str, Any], more: bool) -> None:
+    """Zoho's specification has the context within an array for some modules, and leaves it out for others (6.1)."""
+    answer = Says(200, {"code": 0, "invoices": rows, **context})
+    assert books(answer)[0].page(connection(), "invoice", 1).more is more
+    assert books(answer)[0].dated(connection(), "invoice", 1, "2026-11-01", "2026-11-30").more is more
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"code": 0, "credits": [{"vendor_credit_id": "1"}]},
+        {"code": 0, "vendor_credits": {"vendor_credit_id": "1"}},
+        {"code": 0, "vendor_credits": {}},
+        {"code": 0, "vendor_credits": "none"},
+    ],
+    ids=str,
+)
+def test_list_that_is_not_understood_is_not_an_empty_one(answer: dict[str, Any]) -> None:
+    """Nothing would ever be missing of that module: the reading of the list fails, and the completeness report's."""
+    with pytest.raises(Undeliverable, match="vendorcredits"):
+        books(Says(200, answer))[0].page(connection(), "vendor_credit", 1)
+    with pytest.raises(Undeliverable, match="no list of it"):
+        books(Says(200, answer))[0].dated(connection(), "vendor_credit", 1, "2026-11-01", "2026-11-30")
+
+
+# --- the day's calls -----------------------------------------------------------------------------------------------
+
+HEADERS = {"X-Rate-Limit-Limit": "5000", "X-Rate-Limit-Remaining": "4321", "X-Rate-Limit-Reset": "3600"}
+
+
+def test_what_zoho_says_of_the_day_is_remembered() -> None:
+    """The quota is the organization's plan, and its reset the organization's midnight (8)."""
+    zoho, _ = books(Says(200, {"code": 0, "invoice": {}}, HEADERS))
+    assert (zoho.quota(connection()), zoho.made(connection())) == (None, 0)
+    zoho.fetch(connection(), "invoice", "1")
+    assert (zoho.quota(connection()), zoho.made(connection())) == (Quota(5000, 4321, 3600), 1)
+
+
+@pytest.mark.parametrize("reset", [54_000_000, 1_795_000_000, 10**15])
+def test_reset_that_is_no_time_of_a_day_says_nothing(reset: int) -> None:
+    """Milliseconds, or a time since 1970: the organization's midnight is not moved by years."""
+    headers = {"X-Rate-Limit-Limit": "5000", "X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Reset": str(reset)}
+    zoho, _ = books(Says(200, {"code": 0, "invoices": []}, headers), Says(429, {"code": 45}, headers))
+    zoho.page(connection(), "invoice", 1)
+    assert zoho.quota(connection()) is None
+    with pytest.raises(RetryLater) as caught:
+        zoho.page(connection(), "invoice", 1)
+    assert caught.value.after == 3600
+
+
+def test_odd_headers_say_nothing() -> None:
+    """What was known stays."""
+    zoho, _ = books(
+        Says(200, {"code": 0, "invoice": {}}, HEADERS),
+        Says(200, {"code": 0, "invoice": {}}, {"X-Rate-Limit-Limit": "many"}),
+    )
+    for _ in range(2):
+        zoho.fetch(connection(), "invoice", "1")
+    assert zoho.quota(connection()) == Quota(5000, 4321, 3600)

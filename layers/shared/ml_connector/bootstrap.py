@@ -3,31 +3,47 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
+from random import SystemRandom
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from ml_connector.aws import clients
 from ml_connector.aws.connections_table import ConnectionsTable
-from ml_connector.aws.secrets import EndpointSecrets, SecretStore
+from ml_connector.aws.secrets import EndpointSecrets, SecretStore, Written
+from ml_connector.errors import ConnectorError, Throttled
 
 if TYPE_CHECKING:
+    from ml_connector.attention import Attention
+    from ml_connector.aws.known_table import KnownTable
     from ml_connector.aws.queues import DeliveriesQueue
+    from ml_connector.clouds import Cloud
+    from ml_connector.connections import Connection
     from ml_connector.consent import Consent
     from ml_connector.delivery import Courier
     from ml_connector.intake import Intake
     from ml_connector.lanes import Lanes
     from ml_connector.limits import Limiter, Unreachable
+    from ml_connector.month_end import MonthEnd
+    from ml_connector.notices import Notices
     from ml_connector.reconcile import Reconcile
+    from ml_connector.rounds import Rounds
+    from ml_connector.service_account import ServiceAccount
     from ml_connector.subscriptions import Renewals
-    from ml_connector.tokens import Tokens
+    from ml_connector.tokens import Due, Tokens
     from ml_connector.vendors.http import Http
+    from ml_connector.vendors.zoho import ZohoBooks
 
 LEASE = timedelta(seconds=float(os.environ.get("LEASE_SECONDS", 100)))
 """How long a claim holds: longer than the delivery function may run, shorter than a message is hidden.
 The template leaves it alone; the sandbox shortens both, so that tests of crashes do not take minutes."""
+ATTENTION = timedelta(seconds=float(os.environ.get("ATTENTION_SECONDS", 300)))
+"""How often a delivery is tried, at most, that waits for a person; the sandbox shortens it for the same reason."""
+MISSING = timedelta(seconds=float(os.environ.get("MISSING_SECONDS", 60)))
+"""After which Zoho is believed that it does not have a record; shortened there as well."""
 
 
 def utc_now() -> datetime:
@@ -41,7 +57,14 @@ def connections() -> ConnectionsTable:
 
 @cache
 def secrets() -> SecretStore:
-    return SecretStore(clients.secretsmanager(), os.environ["SECRETS_PREFIX"], os.environ.get("SECRETS_KEY", ""))
+    # Who has no limits table writes no secret.
+    table = os.environ.get("LIMITS_TABLE", "")
+    return SecretStore(
+        clients.secretsmanager(),
+        os.environ["SECRETS_PREFIX"],
+        os.environ.get("SECRETS_KEY", ""),
+        written=Written(clients.dynamodb(), table, utc_now) if table else None,
+    )
 
 
 @cache
@@ -55,7 +78,14 @@ def queue() -> DeliveriesQueue:
 def intake() -> Intake:
     from ml_connector.intake import Intake
 
-    return Intake(connections(), EndpointSecrets(secrets()), queue(), utc_now)
+    return Intake(connections(), EndpointSecrets(secrets()), queue(), utc_now, known())
+
+
+@cache
+def known() -> KnownTable:
+    from ml_connector.aws.known_table import KnownTable
+
+    return KnownTable(clients.dynamodb(), os.environ["DELIVERY_TABLE"])
 
 
 @cache
@@ -69,22 +99,28 @@ def http(allowed: frozenset[str]) -> Http:
 def tokens() -> Tokens:
     from ml_connector import regions
     from ml_connector.aws.leases import Leases
-    from ml_connector.aws.schedules import TokenAgenda
+    from ml_connector.aws.token_agenda import TokenAgenda
     from ml_connector.tokens import Tokens
-    from ml_connector.vendors import microsoft, zoho
+    from ml_connector.vendors import microsoft, zoho_accounts
 
-    entra = http(microsoft.HOSTS)
     return Tokens(
         secrets=secrets(),
         leases=Leases(clients.dynamodb(), os.environ["LIMITS_TABLE"], utc_now),
         agenda=TokenAgenda(connections()),
         issuers={
-            "zoho": zoho.ZohoAccounts(http(regions.HOSTS)),
-            "microsoft.bot": microsoft.Entra(entra, microsoft.BOT_SCOPE),
-            "microsoft.graph": microsoft.Entra(entra, microsoft.GRAPH_SCOPE),
+            "zoho": zoho_accounts.ZohoAccounts(http(regions.HOSTS)),
+            **microsoft.issuers(http),
         },
         clock=utc_now,
+        limits=limiter(),
+        faulted=_faulted,
     )
+
+
+def _faulted(due: Due, error: Exception) -> None:
+    from aws_lambda_powertools import Logger
+
+    Logger().error("failed", exc_info=error, extra={"connection": due.connection, "token": due.kind})
 
 
 @cache
@@ -125,6 +161,8 @@ def courier() -> Courier:
         clock=utc_now,
         lease=LEASE,
         owner=os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME") or uuid4().hex,
+        attention=ATTENTION,
+        missing=MISSING,
     )
 
 
@@ -136,48 +174,173 @@ def lanes(faulted: Callable[[Exception], None] = lambda error: None) -> Lanes:
 
 
 @cache
+def notices() -> Notices:
+    from ml_connector.aws.notices_table import NoticeBoard
+    from ml_connector.destinations import Registry, Toolbox
+    from ml_connector.destinations.teams.notice import request
+    from ml_connector.notices import Notices
+
+    return Notices(
+        board=NoticeBoard(clients.dynamodb(), os.environ["CONNECTIONS_TABLE"]),
+        destinations=Registry(Toolbox(http, tokens(), secrets(), utc_now, limiter())),
+        render=request,
+        clock=utc_now,
+        failed=_untold,
+    )
+
+
+def _untold(connection: Connection, key: str, error: Exception) -> None:
+    from aws_lambda_powertools import Logger, Metrics
+    from aws_lambda_powertools.metrics import MetricUnit
+
+    # Our own errors hold no secret; of others only the name is sure not to.
+    reason = str(error) if isinstance(error, ConnectorError) else type(error).__name__
+    extra = {"connection": connection.name, "notice": key, "reason": reason}
+    Logger().warning("nobody could be told", extra=extra)
+    Metrics().add_metric("NoticesFailed", MetricUnit.Count, 1)
+
+
+@cache
+def attention() -> Attention:
+    from ml_connector.attention import Attention
+    from ml_connector.aws.notices_table import Incidents
+    from ml_connector.aws.token_agenda import TokenAgenda
+
+    return Attention(TokenAgenda(connections()), Incidents(connections()), connections(), notices(), utc_now)
+
+
+@cache
 def reconcile() -> Reconcile:
-    from ml_connector import regions
     from ml_connector.aws.deliveries_table import DeliveriesTable
     from ml_connector.aws.schedules import Cursors
     from ml_connector.reconcile import Reconcile
-    from ml_connector.vendors.zoho import ZohoBooks
 
     return Reconcile(
-        books=ZohoBooks(http(regions.HOSTS), tokens(), limiter(), optional=True),
+        books=reconcile_books(),
         cursors=Cursors(connections()),
         deliveries=DeliveriesTable(clients.dynamodb(), os.environ["DELIVERY_TABLE"]),
         queue=queue(),
         clock=utc_now,
+        known=known(),
     )
+
+
+@cache
+def rounds(faulted: Callable[[str, Exception], None] = lambda name, error: None) -> Rounds:
+    from ml_connector.aws.schedules import TurnList
+    from ml_connector.rounds import Rounds
+    from ml_connector.vendors.zoho_settings import ZohoSettings
+
+    books = reconcile_books()
+    return Rounds(
+        connections=connections(),
+        turns=TurnList(connections()),
+        reconcile=reconcile(),
+        calls=books,
+        history=ZohoSettings(books.api, _breathe),
+        notices=notices(),
+        clock=utc_now,
+        chance=SystemRandom().random,
+        every=timedelta(minutes=int(os.environ["RECONCILE_MINUTES"])),
+        faulted=faulted,
+        also=month_end().run,
+    )
+
+
+@cache
+def month_end() -> MonthEnd:
+    from ml_connector.aws.deliveries_table import DeliveriesTable
+    from ml_connector.aws.month_shelf import MonthShelf
+    from ml_connector.aws.organizations import Organizations
+    from ml_connector.completeness import Completeness
+    from ml_connector.month_end import MonthEnd
+
+    rows = DeliveriesTable(clients.dynamodb(), os.environ["DELIVERY_TABLE"])
+
+    def completeness(connection: Connection) -> Completeness:
+        connected = Organizations(connections()).of(connection.name)
+        return Completeness(reconcile_books(), rows, utc_now, connected.organization.currency if connected else "")
+
+    return MonthEnd(completeness, MonthShelf(connections()), notices(), utc_now)
+
+
+def _breathe(seconds: float) -> None:
+    """Waits between two calls of Zoho's settings; what takes longer is left to another run."""
+    if seconds > 5:
+        raise Throttled("Zoho's settings are busy", seconds)
+    time.sleep(seconds)
+
+
+@cache
+def reconcile_books() -> ZohoBooks:
+    from ml_connector import regions
+    from ml_connector.vendors.zoho import ZohoBooks
+
+    return ZohoBooks(http(regions.HOSTS), tokens(), limiter(), optional=True)
 
 
 @cache
 def renewals() -> Renewals:
     from ml_connector.aws.schedules import SubscriptionList
+    from ml_connector.clouds import cloud_of
     from ml_connector.subscriptions import Renewals
     from ml_connector.vendors import microsoft
 
-    return Renewals(SubscriptionList(connections()), microsoft.Graph(http(microsoft.HOSTS), tokens()), utc_now)
+    def cloud(connection: str) -> Cloud:
+        return cloud_of(secrets().get(connection, "microsoft"))
+
+    return Renewals(SubscriptionList(connections()), microsoft.Graphs(http, tokens(), cloud), utc_now)
 
 
-def consent(redirect_uri: str) -> Consent:
+@cache
+def consent() -> Consent:
     from ml_connector import regions
-    from ml_connector.aws.schedules import TokenAgenda
+    from ml_connector.aws.leases import Leases
+    from ml_connector.aws.organizations import ConsentLinks, Organizations
+    from ml_connector.aws.token_agenda import TokenAgenda
     from ml_connector.consent import Consent
     from ml_connector.tokens import Due
-    from ml_connector.vendors.zoho import ZohoAccounts
+    from ml_connector.vendors.zoho_accounts import ZohoAccounts
 
     def due_at_once(connection: str) -> None:
         now = utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
         TokenAgenda(connections()).set(Due(connection, "zoho", now, "ok"))
 
     return Consent(
+        connections=partial(connections().connection, fresh=True),
         secrets=secrets(),
+        leases=Leases(clients.dynamodb(), os.environ["LIMITS_TABLE"], utc_now),
         accounts=ZohoAccounts(http(regions.HOSTS)),
-        spend=lambda nonce, ends: connections().put(f"oauth#{nonce}", "-", only_new=True, expires_at=ends),
+        links=ConsentLinks(connections()),
+        organizations=Organizations(connections()),
         tokens_changed=due_at_once,
         key=lambda: secrets().text("oauth-state"),
         clock=utc_now,
-        redirect_uri=redirect_uri,
+        pause=time.sleep,
+    )
+
+
+@cache
+def service_account() -> ServiceAccount:
+    from ml_connector.aws.leases import Leases
+    from ml_connector.aws.organizations import ConsentLinks
+    from ml_connector.aws.token_agenda import TokenAgenda
+    from ml_connector.service_account import KIND, ServiceAccount
+    from ml_connector.tokens import Due
+    from ml_connector.vendors.microsoft.sign_in import SignIn
+
+    def due_at_once(connection: str) -> None:
+        now = utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        TokenAgenda(connections()).set(Due(connection, KIND, now, "ok"))
+
+    return ServiceAccount(
+        connections=partial(connections().connection, fresh=True),
+        secrets=secrets(),
+        leases=Leases(clients.dynamodb(), os.environ["LIMITS_TABLE"], utc_now),
+        accounts=SignIn(http),
+        links=ConsentLinks(connections()),
+        tokens_changed=due_at_once,
+        key=lambda: secrets().text("oauth-state"),
+        clock=utc_now,
+        pause=time.sleep,
     )

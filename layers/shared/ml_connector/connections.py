@@ -7,8 +7,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from ml_connector.formats import Formats
+
+ZOHO: Mapping[str, Any] = {
+    "enrich": "missing",
+    "manage_webhooks": True,
+    "reconcile_share": 20,
+    "reserve": 10,
+    "webhooks_per_day": 1000,
+}
+"""What holds for connections that were applied before these could be said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +39,12 @@ class Connection:
     locale: str
     time_zone: str
     applied_at: str
+    zoho: Mapping[str, Any] = field(default_factory=dict)
+    """How Zoho is used: the settings of ZOHO, described in config/model.py."""
+    admin: str = ""
+    """The Teams destination that is told when a person must act; "" for none."""
+    formats: Formats = field(default_factory=Formats)
+    """How amounts and dates are written in its locale."""
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Connection:
@@ -45,6 +62,9 @@ class Connection:
             locale=data["locale"],
             time_zone=data["time_zone"],
             applied_at=data["applied_at"],
+            zoho={**ZOHO, **data["zoho"]},
+            admin=data.get("admin", ""),
+            formats=Formats.of(data.get("formats", {})),
         )
 
 

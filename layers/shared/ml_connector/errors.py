@@ -8,7 +8,9 @@
     │   └── Unknown               it may have happened: settled by looking, at the next attempt
     ├── Undeliverable(reason)     park it with its reason, acknowledge, alarm
     │   ├── NeedsAttention        the vendor refuses our credentials: a person must connect again
-    │   └── Gone                  what we meant to change is no longer there
+    │   │   └── NotAllowed        they are good, but lack a scope or their user a role
+    │   ├── Gone                  what we meant to change is no longer there
+    │   └── Missing               Zoho does not have the record any more: it was deleted
     └── ConfigError               refused when the configuration is applied; the old one stays in force
 
 Adapters map every answer of their vendor onto these. No message carries a secret or a webhook's address.
@@ -22,12 +24,17 @@ class ConnectorError(Exception):
 
 
 class InboundRejected(ConnectorError):
-    """An inbound call is refused. `status` is the 4xx answer, `reason` a short code for log and metric."""
+    """An inbound call is refused. `status` is the 4xx answer, `reason` a short code for log and metric.
+
+    `connection` and `endpoint` say where it came in; they are empty for a token that we do not know.
+    """
 
     def __init__(self, status: int, reason: str, detail: str = "") -> None:
         super().__init__(detail or reason)
         self.status = status
         self.reason = reason
+        self.connection = ""
+        self.endpoint = ""
 
 
 class NotQueued(ConnectorError):
@@ -62,11 +69,27 @@ class Undeliverable(ConnectorError):
 
 
 class NeedsAttention(Undeliverable):
-    """The vendor refuses our credentials: a person must connect again."""
+    """The vendor refuses our credentials: a person must connect again.
+
+    `remedy` is what helps: `credentials` (the stored ones are wrong or lack something) or `consent` (they are right,
+    but access was taken back).
+    """
+
+    def __init__(self, reason: str, status: int | None = None, *, remedy: str = "credentials") -> None:
+        super().__init__(reason, status)
+        self.remedy = remedy
+
+
+class NotAllowed(NeedsAttention):
+    """The credentials are good, but lack a scope, or their user a role, for what was asked."""
 
 
 class Gone(Undeliverable):
     """What we meant to change (a message, an item, a subscription) is no longer there."""
+
+
+class Missing(Undeliverable):
+    """Zoho does not have the record (any more). A delivery that meets this is one of its deletion."""
 
 
 class ConfigError(ConnectorError):

@@ -15,6 +15,8 @@ SCHEMA = 1
 LANES = 4
 """Message groups per connection and destination, and so the most deliveries under way there at a time."""
 Payload = Mapping[str, Any]
+DELETED = "deleted"
+"""The action of an event, the status of its record, and in place of a fingerprint its version."""
 
 _TEXTS = (
     "destination", "connection", "module", "record", "action", "version", "origin", "received_at", "correlation_id",
@@ -34,6 +36,15 @@ class Version:
 
     def __str__(self) -> str:
         return f"{self.at}~{self.fingerprint}"
+
+    @classmethod
+    def deletion(cls, at: str) -> Version:
+        """The last version of a record. `at` is when we heard of it (UTC): Zoho says no more than the id."""
+        return cls(at[:19] + "Z" if at else "", DELETED)
+
+    @property
+    def deletes(self) -> bool:
+        return self.fingerprint == DELETED
 
     @classmethod
     def parse(cls, text: str) -> Version:
@@ -58,10 +69,22 @@ class Event:
     received_at: str
     correlation_id: str
     payload: Payload | None
+    status: str = ""
+    """The status that the record came into with this version, as in `invoice.paid`; "" if in none (statuses.py)."""
 
     @property
     def name(self) -> str:
         return f"{self.module}.{self.action}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that routes may call it, the most specific last: `invoice.updated`, `invoice.paid`."""
+        return (self.name, f"{self.module}.{self.status}") if self.status else (self.name,)
+
+    @property
+    def entry_name(self) -> str:
+        """What the audit trail calls it: a new record is new, whatever status it came with; a change, its status."""
+        return self.names[-1] if self.action == "updated" else self.name
 
     @property
     def record_key(self) -> str:
@@ -82,6 +105,10 @@ class Delivery:
     """How often it has left its lane."""
     alone: bool = False
     """It stays in its own group: it seems to crash its workers, and would do so in its lane again."""
+    asked: int | None = None
+    """Set when a person sends it again who was asked about the unanswered create of this generation: it is missing."""
+    perhaps: bool = False
+    """A condition of its route looks at what the webhook did not say: the fetched record decides."""
 
     @property
     def key(self) -> str:
@@ -128,6 +155,9 @@ class Delivery:
                 "received_at": event.received_at,
                 "correlation_id": event.correlation_id,
                 "payload": event.payload,
+                **({"status": event.status} if event.status else {}),
+                **({"perhaps": True} if self.perhaps else {}),
+                **({"asked": self.asked} if self.asked is not None else {}),
                 **({name: getattr(self, name) for name in _WAITING} if self.since else {}),
             },
             separators=(",", ":"),
@@ -146,6 +176,8 @@ class Delivery:
         wrong = [name for name in _TEXTS if not isinstance(data.get(name), str)]
         if not isinstance(data.get("payload"), dict | None):
             wrong.append("payload")
+        if not isinstance(data.get("status", ""), str):
+            wrong.append("status")
         if wrong:
             raise Undeliverable(f"the queue message lacks {', '.join(wrong)}")
         event = Event(
@@ -158,13 +190,17 @@ class Delivery:
             received_at=data["received_at"],
             correlation_id=data["correlation_id"],
             payload=data.get("payload"),
+            status=data.get("status", ""),
         )
         waiting = {name: data[name] for name in _WAITING if name in data}
         if not all(type(value) is type(_WAITING[name]) for name, value in waiting.items()) or not all(
             _is_time(waiting.get(name, "")) for name in ("not_before", "since")
         ):
             raise Undeliverable("the queue message says unreadably since when and until when it waits")
-        return cls(event, data["destination"], **waiting)
+        asked = data.get("asked")
+        if asked is not None and type(asked) is not int:
+            raise Undeliverable("the queue message says unreadably which question it answers")
+        return cls(event, data["destination"], perhaps=data.get("perhaps") is True, asked=asked, **waiting)
 
 
 # What a message says of its waiting, with the values of one that does not.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ml_connector.connections import token_hash
+from ml_connector.connections import Connection, Endpoint, token_hash
 from ml_connector.errors import InboundRejected, NotQueued
-from ml_connector.events import Delivery, Event
-from ml_connector.ports import Clock, Connections, Queue, WebhookSecrets
+from ml_connector.events import DELETED, Delivery, Event, Version
+from ml_connector.ports import Clock, Connections, Known, Queue, WebhookSecrets
 from ml_connector.records import Record
-from ml_connector.routing import destinations_for
+from ml_connector.routing import destinations_for, unsaid_by
 from ml_connector.sources import Inbound, zoho_books
+from ml_connector.statuses import derive, learn
 
 MAX_BODY = 5 * 1024 * 1024
 """Bytes. Lambda hands over at most 6 MB, base64 included; 4,000 invoice lines are about 2 MB."""
@@ -37,6 +39,7 @@ class Intake:
     secrets: WebhookSecrets
     queue: Queue
     clock: Clock
+    known: Known
 
     def receive(self, call: Inbound, correlation_id: str) -> Accepted:
         if len(call.body) > MAX_BODY:
@@ -44,6 +47,13 @@ class Intake:
         endpoint = self.connections.endpoint(token_hash(call.token)) if _TOKEN.match(call.token) else None
         if endpoint is None or endpoint.source != call.source or call.source != "zoho":
             raise InboundRejected(404, "endpoint_unknown")
+        try:
+            return self._take(call, endpoint, correlation_id)
+        except InboundRejected as refusal:
+            refusal.connection, refusal.endpoint = endpoint.connection, endpoint.id
+            raise
+
+    def _take(self, call: Inbound, endpoint: Endpoint, correlation_id: str) -> Accepted:
         again: Callable[[], tuple[str, ...]] = lambda: tuple(self.secrets.secrets(endpoint, fresh=True))  # noqa: E731
         live = self.secrets.secrets(endpoint) or again()
         if not live:
@@ -60,7 +70,34 @@ class Intake:
             received_at=self.clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             correlation_id=correlation_id,
         )
-        deliveries = tuple(Delivery(event, name) for name in destinations_for(connection, event, record))
+        event = derive(connection, event, record, self.known)
+        deliveries = deliveries_of(connection, event, record)
         if deliveries:
             self.queue.send(deliveries)
+        learn(connection, event, record, self.known)
         return Accepted(event, record, deliveries)
+
+
+def deliveries_of(connection: Connection, event: Event, record: Record) -> tuple[Delivery, ...]:
+    """Where the event goes. Without its payload if Zoho must be asked for what the webhook lacks (`enrich`).
+
+    A route that hinges on what is lacking is taken: the fetched record decides, and whoever has nothing of a deleted
+    record skips it.
+    """
+    sure = destinations_for(connection, event, record)
+    deletes, enrich = event.action == DELETED, connection.zoho["enrich"]
+    unsaid = unsaid_by(record, connection.routes) if deletes or enrich != "never" else frozenset()
+    taken = destinations_for(connection, event, record, unsaid) if unsaid else sure
+    perhaps = taken != sure and not deletes
+    if not deletes and (enrich == "always" or (enrich == "missing" and (record.lacks or perhaps))):
+        event = _thin(event)
+    return tuple(Delivery(event, name, perhaps=perhaps) for name in taken)
+
+
+def _thin(event: Event) -> Event:
+    """The event without its payload. One that does not even tell its version is no repetition of another one."""
+    version = event.version
+    if not version.at:
+        text = f"{version.fingerprint}{event.received_at}{event.correlation_id}"
+        version = Version("", hashlib.sha256(text.encode()).hexdigest()[:16])
+    return replace(event, payload=None, version=version)

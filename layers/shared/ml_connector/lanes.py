@@ -9,7 +9,8 @@ before which it is not tried, and is hidden there by its visibility time-out. Wh
 its lane: were it tried where it is, a thousand waiting deliveries of one connection would take all workers at once.
 Order needs no lane: the version guard of the delivery never lets an older version over a newer one. A message whose
 worker crashed stays in its lane until it is visible again; at its fifth receive it is taken for one that crashes
-workers, and leaves for good. Where our own count of a vendor's limits says "not yet", the lane as a whole waits.
+workers, and leaves for good. Where our own count of a vendor's limits says "not yet", the lane as a whole waits; for
+Zoho's next day only what must be fetched does (delivery.py).
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from ml_connector.errors import Throttled, Unknown
 from ml_connector.ports import Clock
@@ -26,8 +26,7 @@ View = Mapping[str, int]
 `<meter><seconds>.<slot>` a note. Times are in ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """At most `calls` in any `seconds`. It slides slot by slot; without slots it is the calendar's (a UTC day)."""
 
     calls: int
@@ -40,8 +39,7 @@ class Window:
         return self.seconds * 1000 // max(1, self.slots)
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(NamedTuple):
     """What one call to a vendor draws on. `meters` from the widest to the narrowest, which a 429 closes."""
 
     vendor: str
@@ -57,14 +55,35 @@ class Budget:
         return list(self.meters)[-1]
 
 
+class Quota(NamedTuple):
+    """What a vendor says of the day: calls allowed and left in it, and seconds until it ends at the account's place."""
+
+    calls: int
+    left: int
+    seconds: int
+
+
 # --- what the vendors allow ----------------------------------------------------------------------------------------
 
 _DAY = 86_400
 _ZOHO = (Window(80, 60),)
 """Of 100 a minute, because other integrations share them; the day's quota is read from headers (zoho-books 8)."""
+_SHARE = "share."
+"""The meter of a share that a connection gives: no share of it is left to anybody else."""
+TOKENS = "tokens"
+_TOKENS = (Window(9, 600),)
+"""Of Zoho's 10 per refresh token, after which it gives none for the rest of ten minutes; one is left for the consent
+that began it (zoho-books 4.6). Nobody else needs so many."""
 _APP_IN_TENANT = (Window(50, 1),)
+_TEAM = (Window(4, 1),)
+"""Of an app on one team (microsoft-teams 8.1)."""
+_POSTS = (Window(1, 1),)
+"""New posts of an app, or of the person it posts as, in one channel (microsoft-teams 8.1): nobody reads faster."""
 _CHANNEL = (Window(7, 1, slots=5), Window(8, 2, slots=5), Window(60, 30), Window(1800, 3600))
-"""Of a bot, per conversation (microsoft-teams 1.2.6)."""
+"""Of a bot, per conversation (microsoft-teams 1.2.6). Counted for the channel with all its threads: then it holds for
+each of them, whichever of the two Microsoft takes for the conversation."""
+_ACTIVITIES = {False: (Window(5, 1),), True: (Window(2, 1),)}
+"""Notifications to one person, or to several at once (microsoft-teams 1.5)."""
 _WORKFLOW = (Window(25, 300),)
 """What the flow bot posts per connection; more is accepted and then fails unseen (microsoft-teams 1.3)."""
 _MONDAY = {
@@ -77,12 +96,35 @@ _MONDAY = {
 }
 
 
-def zoho(region: str, organization_id: str) -> Budget:
-    return Budget("zoho", f"{region}#{organization_id}", {"": _ZOHO})
+def zoho(region: str, organization_id: str, share: int | None = None) -> Budget:
+    """`share`: how many calls of a day the caller's kind of work, which can wait, may make in all (UTC days)."""
+    own = {_SHARE: (Window(share, _DAY, slots=0),)} if share is not None else {}
+    return Budget("zoho", f"{region}#{organization_id}", {**own, "": _ZOHO})
 
 
-def teams(tenant_id: str, client_id: str, channel_id: str) -> Budget:
-    return Budget("teams", f"{tenant_id}#{client_id}", {"": _APP_IN_TENANT, f"{_short(channel_id)}.": _CHANNEL})
+def tokens(kind: str, digest: str) -> Budget:
+    """Access tokens issued on the same credentials, which `digest` tells apart."""
+    return Budget(TOKENS, f"{kind}#{digest}", {"": _TOKENS})
+
+
+def teams(tenant_id: str, client_id: str, team_id: str, channel_id: str, *, posts: bool) -> Budget:
+    """The bot's calls to one channel. `posts`: they make a message; others change or remove one."""
+    channel = _short(channel_id)
+    meters = {"": _APP_IN_TENANT, f"t{_short(team_id)}.": _TEAM, f"{channel}.": _CHANNEL}
+    if posts:
+        # The channel stays the narrowest: what a 429 closes is closed for changes too.
+        meters = {"": meters.pop(""), f"p{channel}.": _POSTS, **meters}
+    return Budget("teams", f"{tenant_id}#{client_id}", meters)
+
+
+def graph(tenant_id: str, client_id: str, team_id: str, channel_id: str) -> Budget:
+    """Messages through Graph: one a second in a channel, whether they are made or changed (microsoft-teams 8.1)."""
+    meters = {"": _APP_IN_TENANT, f"t{_short(team_id)}.": _TEAM, f"g{_short(channel_id)}.": _POSTS}
+    return Budget("teams", f"{tenant_id}#{client_id}", meters)
+
+
+def activities(tenant_id: str, client_id: str, *, several: bool) -> Budget:
+    return Budget("activity", f"{tenant_id}#{client_id}", {"": _ACTIVITIES[several]})
 
 
 def workflows(connection: str, destination: str) -> Budget:
@@ -101,7 +143,7 @@ def _short(text: str, digits: int = 6) -> str:
 # --- counting --------------------------------------------------------------------------------------------------------
 
 OPTIONAL = 0.9
-"""Share of each window that work which can wait (reconcile) may use: the rest is for deliveries."""
+"""Share of each sliding window that work which can wait (reconcile) may use: the rest is for deliveries."""
 CLOSED = 1.0
 """Seconds of a vendor's "too many" that does not say for how long."""
 CLOSED_AT_MOST = 25 * 3600.0
@@ -119,8 +161,7 @@ HUNG = 60.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(NamedTuple):
     """One call to be counted. Names are those of View."""
 
     ceilings: Mapping[str, int | None]
@@ -281,13 +322,16 @@ class Limiter:
         self.unreachable(error)
 
     def _scaled(self, budget: Budget) -> Budget:
-        if self.percent == 100:
+        if self.percent == 100 or budget.vendor == TOKENS:
+            # Tokens are ours alone to ask for, and one too many ends them all for ten minutes.
             return budget
         meters = {
-            meter: tuple(replace(each, calls=max(1, each.calls * self.percent // 100)) for each in windows)
+            meter: windows
+            if meter == _SHARE
+            else tuple(each._replace(calls=max(1, each.calls * self.percent // 100)) for each in windows)
             for meter, windows in budget.meters.items()
         }
-        return replace(budget, meters=meters)
+        return budget._replace(meters=meters)
 
     def _now(self) -> int:
         return round(self.clock().timestamp() * 1000)
@@ -324,7 +368,7 @@ def opens(view: View, budget: Budget, now: int, optional: bool = False) -> tuple
 
 
 def _allowed(window: Window, optional: bool) -> int:
-    return max(1, int(window.calls * OPTIONAL)) if optional else window.calls
+    return max(1, int(window.calls * OPTIONAL)) if optional and window.slots else window.calls
 
 
 def _first(window: Window, now: int) -> int:

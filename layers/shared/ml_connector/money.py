@@ -20,4 +20,8 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
 
 def shown(amount: Decimal | None, currency: str) -> str:
     """`1,284.50 EUR`; "" for no amount."""
-    return "" if amount is None else f"{rounded(amount, currency):,f} {currency}".rstrip()
+    if amount is None:
+        return ""
+    whole = rounded(amount, currency)
+    # Nothing is owed below zero, even if a thousandth was.
+    return f"{whole or abs(whole):,f} {currency}".rstrip()

@@ -1,6 +1,6 @@
 """How a parked delivery looks in its queue: what a person must know, around the message as it was.
 
-    {"v": 1, "parked": {"reason", "at", "attempts", "first_attempt_at", "status"}, "delivery": {...}}
+    {"v": 1, "parked": {"reason", "at", "attempts", "first_attempt_at", "status", "asked"}, "delivery": {...}}
 
 A message that nobody could read stands as it was under `text` instead. What the queue itself has put aside, because its
 workers crashed too often, has nothing around it.
@@ -25,13 +25,17 @@ MAX_TEXT = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why a delivery was parked. Times are UTC; `attempts` were made since `first_attempt_at`; `status` is HTTP's."""
+    """Why a delivery was parked. Times are UTC; `attempts` were made since `first_attempt_at`; `status` is HTTP's.
+
+    `asked`: which unanswered create a person is asked to look for, by its generation; None if none.
+    """
 
     reason: str
     at: str = ""
     attempts: int = 0
     first_attempt_at: str = ""
     status: int = 0
+    asked: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,10 @@ def unwrap(body: str) -> Parked:
     return Parked(_why(about), _delivery(text), text)
 
 
-def again(delivery: Delivery) -> Delivery:
-    """The delivery as a person sends it once more: its patience starts anew."""
+def again(delivery: Delivery, asked: int | None) -> Delivery:
+    """The delivery as a person sends it once more: its patience starts anew, and it answers what he was `asked`."""
     event = replace(delivery.event, origin="replay")
-    return Delivery(event, delivery.destination)
+    return replace(delivery, event=event, not_before="", since="", tries=0, alone=False, asked=asked)
 
 
 def shown(reason: str, size: int = MAX_REASON) -> str:
@@ -83,7 +87,8 @@ def _why(about: dict[str, Any]) -> Why:
     known: dict[str, Any] = {
         each.name: value for each in fields(Why) if isinstance(value := about.get(each.name), str | int)
     }
-    return Why(**{"reason": "unknown", **known})
+    asked = about.get("asked")
+    return Why(**{"reason": "unknown", **known, "asked": asked if type(asked) is int else None})
 
 
 def _delivery(text: str) -> Delivery | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -37,6 +37,8 @@ class Request:
     """The channel or board that it goes to."""
     about: str = ""
     """What people call it, e.g. `Invoice INV-000412`."""
+    shows: Mapping[str, str] = field(default_factory=dict)
+    """What the row is to say of the record once this is there: Memory's `amount`, `currency`, `date` and `shown`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Memory:
     """The channel or board that holds it: a destination may be given another one."""
     link: str = ""
     generation: int = 0
+    """Part of a create's idempotency key. It grows whenever a question whether one happened is settled: its name."""
     request: Request | None = None
     """The exact request of the attempt under way."""
     attempts: int = 0
@@ -86,18 +89,37 @@ class Memory:
     """Hash of the newest audit entry."""
     number: str = ""
     """The document's number, as people know it."""
+    amount: str = ""
+    """What the version applied says, as `1284.50`; "" if not known. These three are for the completeness report."""
+    currency: str = ""
+    date: str = ""
+    """The document's own, as YYYY-MM-DD."""
+    shown: str = ""
+    """What else the version applied says, for telling what changes next (changes.py)."""
     rev: int = 0
+    links: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Where the record is at its other destinations, as far as their rows know. Read with the row, not kept in it."""
 
 
 class Destination(Protocol):
     """A place that events go to. One module per kind in destinations/."""
 
+    @property
+    def covered(self) -> bool:
+        """Whether all that it shows of a record is in the record's fingerprint: another version with the same one
+        changes nothing there, and needs no call.
+        """
+        ...
+
     def plan(self, event: Event, record: Record, memory: Memory) -> Request:
-        """The request that brings the destination to this state of the record. Pure: no call is made."""
+        """The request that brings the destination to this state of the record. Pure: no call is made.
+
+        Raises NothingThere for a deletion when the destination has nothing of the record, or for what it cannot hold.
+        """
         ...
 
     def send(self, request: Request) -> Receipt:
-        """Makes the call. Raises RetryLater, Unknown or Undeliverable."""
+        """Makes the call. Raises RetryLater, Unknown or Undeliverable; NothingThere as `plan` does."""
         ...
 
     def settle(self, request: Request, memory: Memory) -> Receipt | None:
@@ -110,6 +132,10 @@ class Destination(Protocol):
 
 class CannotTell(Exception):
     """The destination offers no way to find out whether a call happened."""
+
+
+class NothingThere(Exception):
+    """There is nothing to do: a record was deleted that the destination has nothing of, or as the message says."""
 
 
 class Destinations(Protocol):
@@ -161,9 +187,19 @@ class Deliveries(Protocol):
     def of_record(self, record_key: str) -> Mapping[str, Memory]: ...
 
 
+class Known(Protocol):
+    """The newest version of each record that was routed, with its status: what changes of status are told by."""
+
+    def seen(self, record_key: str) -> tuple[Version, str] | None: ...
+
+    def learn(self, record_key: str, version: Version, status: str) -> None:
+        """Keeps it unless a newer version is known."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One line of the trail. `outcome`: delivered, accepted, skipped, retry, unknown, parked, dropped."""
+    """One line of the trail. `outcome`: delivered, accepted, skipped, retry, unknown, parked, resent, dropped."""
 
     at: str
     connection: str
@@ -195,15 +231,41 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A new access token and its lifetime in seconds."""
+    """A new access token and its lifetime in seconds. `keep` is stored beside it, such as the next refresh token."""
 
     access_token: str
     lifetime: int
+    keep: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a person's consent gives. `scopes` is empty where the vendor does not repeat them (zoho-books 4.3)."""
+
+    issued: Issued
+    refresh_token: str
+    api_domain: str = ""
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """A Zoho Books organization that an access token can see (zoho-books 6.1). `time_zone` as America/New_York."""
+
+    id: str
+    name: str
+    time_zone: str = ""
+    currency: str = ""
+    plan: str = ""
+    active: bool = True
 
 
 class AccessTokens(Protocol):
     def access_token(self, connection: str, kind: str, *, rejected: str = "") -> str:
-        """A live token of `kind` (`zoho`, `microsoft.bot`, `microsoft.graph`); another one than `rejected`."""
+        """A live token of `kind`; another one than `rejected`.
+
+        Kinds are `zoho`, `microsoft.bot`, `microsoft.graph` and `microsoft.delegated`.
+        """
         ...
 
 
@@ -211,9 +273,5 @@ class Books(Protocol):
     """Zoho Books of one connection."""
 
     def fetch(self, connection: Connection, module: str, record_id: str) -> Mapping[str, Any]:
-        """The full record. Raises RetryLater or Undeliverable."""
-        ...
-
-    def changed_since(self, connection: Connection, module: str, since: str) -> Iterable[Mapping[str, Any]]:
-        """List rows modified at or after `since` (UTC), newest first where Zoho keeps that promise."""
+        """The full record. Raises Missing if there is none (any more), RetryLater or Undeliverable."""
         ...

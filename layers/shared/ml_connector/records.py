@@ -9,14 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from datetime import date as Date  # noqa: N812 - `date` is a field's name
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ml_connector.events import Payload, Version
+from ml_connector.events import DELETED, Payload, Version
 from ml_connector.modules import MODULES, Module
+
+STATUSES = {"voided": "void", "canceled": "cancelled", "nonbillable": "non-billable"}
+"""Zoho's other words for the same status, and the one that is used (6.5)."""
+OFFICE = ("location_name", "branch_name")
+"""What Zoho may call the office of a record; newer organizations have locations, older ones branches (unconfirmed)."""
+_APPLIED = ("amount_applied", "credited_amount", "amount")
 
 
 class BadRecord(ValueError):
@@ -36,7 +42,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A document that a payment settles, and by how much."""
+    """A document that a payment or a credit settles, and by how much."""
 
     number: str
     amount: Decimal | None
@@ -57,6 +63,8 @@ class Record:
     balance: Decimal | None
     status: str
     reference: str
+    office: str
+    """The branch or location that it was written for. People are not shown it, so it is not in the fingerprint."""
     exchange_rate: Decimal | None
     base_amount: Decimal | None
     mode: str
@@ -72,9 +80,22 @@ class Record:
         return MODULES[self.module].label
 
     @property
+    def name(self) -> str:
+        """Its number, or its id if it has none: never empty."""
+        return self.number[:100] or self.id
+
+    @property
     def title(self) -> str:
-        """`Invoice INV-000412`: never empty, because the id always is there."""
-        return f"{self.label} {self.number[:100] or self.id}"
+        """`Invoice INV-000412`."""
+        return f"{self.label} {self.name}"
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What the payload does not give of what its module has, and people must see."""
+        named = [name for name in ("number", "party", "currency", "status") if not getattr(self, name)]
+        if not MODULES[self.module].numbered and "number" in named:
+            named.remove("number")
+        return (*named, *(["amount"] if self.amount is None else []))
 
     @property
     def version(self) -> Version:
@@ -97,6 +118,8 @@ class Record:
             "lines": [[line.name, _canonical(line.quantity), _canonical(line.total)] for line in self.lines],
             "applied": [[document.number, _canonical(document.amount)] for document in self.applied],
             "custom": dict(sorted(self.custom.items())),
+            # As it is shown: in the base currency itself there is no rate.
+            **({"rate": _canonical(self.exchange_rate)} if self.exchange_rate not in (None, 1) else {}),
         }
         text = json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -125,8 +148,9 @@ def read(module: str, payload: Payload) -> Record:
         currency=_text(payload, "currency_code"),
         amount=amount,
         balance=_money(payload, "balance"),
-        status=_first(payload, shape.status),
+        status=same_status(_first(payload, shape.status)),
         reference=_text(payload, "reference_number"),
+        office=_first(payload, OFFICE),
         exchange_rate=rate,
         base_amount=base,
         mode=_text(payload, "payment_mode"),
@@ -137,6 +161,20 @@ def read(module: str, payload: Payload) -> Record:
         created_at=timestamp(payload.get("created_time")),
         raw=payload,
     )
+
+
+def deleted(module: str, payload: Payload, number: str = "") -> Record:
+    """A record that is no more. Zoho gives its id and perhaps nothing else; `number` is what we remember of it.
+
+    Raises BadRecord.
+    """
+    record = read(module, payload)
+    return replace(record, number=record.number or number, status=DELETED)
+
+
+def same_status(word: str) -> str:
+    """One word for each status: Zoho has several for some."""
+    return STATUSES.get(word.casefold(), word)
 
 
 def timestamp(value: object) -> str:
@@ -211,11 +249,21 @@ def _applied(shape: Module, payload: Payload) -> list[Applied]:
     if shape.settles is None:
         return []
     rows, number = shape.settles
-    return [Applied(_text(row, number), _money(row, "amount_applied")) for row in _rows(payload, rows)]
+    return [
+        Applied(
+            _text(row, number), next((found for name in _APPLIED if (found := _money(row, name)) is not None), None)
+        )
+        for row in _rows(payload, rows)
+    ]
 
 
 def _custom(payload: Payload) -> dict[str, str]:
-    return {name: _text(row, "value") for row in _rows(payload, "custom_fields") if (name := _text(row, "api_name"))}
+    """Custom fields by API name. They come twice, as a list and as a map; payloads may hold only one (2.4)."""
+    listed = {name: _text(row, "value") for row in _rows(payload, "custom_fields") if (name := _text(row, "api_name"))}
+    by_name = payload.get("custom_field_hash")
+    if listed or not isinstance(by_name, dict):
+        return listed
+    return {name: _text(by_name, name) for name in by_name if not name.endswith("_unformatted")}
 
 
 def _canonical(amount: Decimal | None) -> str:
@@ -236,7 +284,8 @@ def as_mapping(record: Record) -> dict[str, Any]:
             name: plain(getattr(record, name))
             for name in (
                 "module", "id", "number", "party", "date", "due", "currency", "amount", "balance", "status",
-                "reference", "exchange_rate", "base_amount", "mode", "modified_at", "created_at", "label", "title",
+                "reference", "office", "exchange_rate", "base_amount", "mode", "modified_at", "created_at", "label",
+                "title",
             )
         },
         "lines": [

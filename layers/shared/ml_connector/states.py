@@ -3,6 +3,7 @@
               ┌────────────────────── claim ◄────────────────────────┐
               ▼                                                      │
     new ─► sending ── succeed ─► done ── claim (a newer version) ────┤
+              ├── bury ────────► done                                │
               ├── wait ────────► waiting ── claim ───────────────────┤
               ├── refuse ──────► parked ─── claim (sent again) ──────┤
               └── lose ────────► unknown ── found ─► done            │
@@ -12,6 +13,7 @@
 crashed: whoever comes next makes its last move for it, `lose` if a create was under way, else `wait`. `skip`, `park`
 and `fail` leave the state as it is: a version that is already there, a message that a person must see, an attempt that
 ended before its claim. Only a create becomes `unknown`: an update that may have happened is `waiting`, and made again.
+`bury` ends what asks for no call, as the deletion of what is not there, from any state but `unknown`.
 """
 
 from __future__ import annotations
@@ -27,12 +29,13 @@ _AT_REST = {state: state for state in STATES if state not in ("new", "sending")}
 MOVES: Mapping[str, Mapping[str, str]] = {
     "claim": dict.fromkeys(("new", "sending", "waiting", "parked", "done"), "sending"),
     "succeed": {"sending": "done"},
+    "bury": dict.fromkeys(("new", "sending", "waiting", "parked", "done"), "done"),
     "wait": {"sending": "waiting"},
     "refuse": {"sending": "parked"},
     "lose": {"sending": "unknown"},
     "found": {"unknown": "done"},
     "absent": {"unknown": "waiting"},
-    "skip": _AT_REST,
+    "skip": _AT_REST | {"new": "done"},
     "park": _AT_REST | {"new": "parked"},
     "fail": _AT_REST | {"new": "waiting"},
 }

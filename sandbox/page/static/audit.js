@@ -117,6 +117,8 @@ const SAID = {
   retry: "To be tried again:",
   unknown: "Outcome open:",
   parked: "Parked:",
+  resent: "Sent again by a person:",
+  dropped: "Given up by a person:",
 };
 
 function step(entry, since) {

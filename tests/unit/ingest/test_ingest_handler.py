@@ -127,6 +127,62 @@ def test_the_log_names_the_reason_and_no_secret(
         assert hidden not in printed
 
 
+def counted(printed: str) -> list[tuple[str, dict[str, str]]]:
+    """Metrics by name and dimensions, as CloudWatch would read them from the log."""
+    return [
+        (metric["Name"], {name: line[name] for name in names})
+        for line in map(json.loads, filter(lambda line: "_aws" in line, printed.splitlines()))
+        for group in line["_aws"]["CloudWatchMetrics"]
+        for names in group["Dimensions"]
+        for metric in group["Metrics"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        http(call(signature="a" * 64)),
+        http(call(signature="nonsense")),
+        http(call(signature="t=1767000000000,v=" + "a" * 64)),
+        http(call(headers={"content-type": JSON})),
+    ],
+)
+def test_drifted_secret_is_counted_at_its_endpoint(
+    event: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only Zoho knows the address: a wrong signature there is an outage, counted for the alarm and by endpoint."""
+    lines = io.StringIO()
+    monkeypatch.setattr(app.logger.registered_handler, "stream", lines)
+    ask(World(), event)
+    place = {"connection": "fjord", "endpoint": "zoho.invoice.created"}
+    found = counted(capsys.readouterr().out)
+    failures = [dimensions for name, dimensions in found if name == "SignatureFailures"]
+    assert [set(each) for each in failures] == [{"service", "connection", "endpoint"}, {"service"}]
+    assert failures[0].items() >= place.items()
+    assert json.loads(lines.getvalue()).items() >= place.items()
+    assert [name for name, _ in found].count("WebhooksRejected") == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "counts"),
+    [
+        (http(call(token="x" * 43)), ["WebhooksRejected", "WebhooksUnknown"]),
+        (http(call(token="Robert'); drop table")), ["WebhooksRejected", "WebhooksUnknown"]),
+        (http(call(source="monday")), ["WebhooksRejected", "WebhooksUnknown"]),
+        (http(call(body=b"{")), ["WebhooksRejected"]),
+        (BIG, ["WebhooksRejected"]),
+    ],
+)
+def test_strangers_raise_no_alarm_and_make_no_metric(
+    event: dict[str, Any], counts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever tries addresses that do not exist counts once, under no name of theirs; nor is any refusal a drift."""
+    ask(World(), event)
+    found = counted(capsys.readouterr().out)
+    assert sorted(name for name, _ in found) == counts
+    assert {frozenset(dimensions) for _, dimensions in found} == {frozenset({"service"})}
+
+
 SIGNATURE = "x-zoho-webhook-signature"
 tokens = st.sampled_from([token_of("invoice.created"), token_of("bill.updated"), "x" * 43]) | st.text(max_size=70)
 names = st.sampled_from(["content-type", SIGNATURE, "X-Zoho-Webhook-Signature"]) | st.text(max_size=12)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from ml_connector.connections import Connection, Endpoint, token_hash
 from ml_connector.errors import NotQueued
 from ml_connector.events import Delivery
 from ml_connector.intake import Intake
-from ml_connector.modules import EVENTS
+from ml_connector.modules import ACTIONS, MODULES
 from ml_connector.sources import Inbound
+from tests.fakes import Known
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "zoho"
 NOW = datetime(2026, 10, 21, 14, 3, 5, 250_000, tzinfo=UTC)
@@ -74,14 +76,15 @@ class World:
     lookups: list[tuple[str, bool]] = field(default_factory=list)
     sent: list[Delivery] = field(default_factory=list)
     queue_is_up: bool = True
+    known: Known = field(default_factory=Known)
 
     def connection(self, name: str) -> Connection | None:
         return self.applied if self.applied and self.applied.name == name else None
 
     def endpoint(self, hashed: str) -> Endpoint | None:
-        for event in EVENTS:
+        for module, action in product(MODULES, ACTIONS):
+            event = f"{module}.{action}"
             if hashed == token_hash(token_of(event)):
-                module, _, action = event.partition(".")
                 return Endpoint(f"zoho.{event}", "fjord", "zoho", module, action)
         if hashed == token_hash(token_of("monday.item")):
             return Endpoint("monday.item", "fjord", "monday", "", "")
@@ -100,7 +103,7 @@ class World:
 
     @property
     def intake(self) -> Intake:
-        return Intake(connections=self, secrets=self, queue=self, clock=lambda: NOW)
+        return Intake(connections=self, secrets=self, queue=self, clock=lambda: NOW, known=self.known)
 
 
 def call(

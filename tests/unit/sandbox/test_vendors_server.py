@@ -7,9 +7,13 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from queue import Queue
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -95,3 +99,95 @@ def test_the_client_plays_the_bookkeeper(control: Control, base: str) -> None:
         control.update(w.ZOHO_ORGANIZATION, "invoice", made["id"], {})
     assert requests.post(f"{base}/accounts.zoho.eu/oauth/v2/token", data=refresh_form(), timeout=10).ok
     assert control.items(w.MONDAY_BOARD) == []
+
+
+@pytest.fixture
+def heard(socket_enabled: None) -> Iterator[tuple[str, Queue[tuple[str, bytes]]]]:
+    """The URL of somebody who listens, and what was heard: the method and the body."""
+    calls: Queue[tuple[str, bytes]] = Queue()
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            calls.put((self.command, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(202)
+            self.end_headers()
+
+        do_PUT = do_POST  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Listener) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/hook", calls
+        server.shutdown()
+        thread.join()
+
+
+def _token(base: str, **changes: str) -> dict[str, str]:
+    answer = requests.post(f"{base}/accounts.zoho.eu/oauth/v2/token", data=refresh_form(**changes), timeout=10).json()
+    return {"Authorization": f"Zoho-oauthtoken {answer['access_token']}"}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_call_of_the_api_sets_off_a_rule(
+    control: Control, base: str, heard: tuple[str, Queue[tuple[str, bytes]]], method: str
+) -> None:
+    """An administrator consents and installs; then a comment is an edit, and its webhook leaves by itself."""
+    url, calls = heard
+    back = "http://127.0.0.1:1/callback"
+    control.redirect_uri(back)
+    control.sign_in(w.ZOHO_REGION, [w.ZOHO_ORGANIZATION])
+    asked = {
+        "response_type": "code",
+        "client_id": w.ZOHO_CLIENT_ID,
+        "redirect_uri": back,
+        "scope": "ZohoBooks.settings.ALL,ZohoBooks.invoices.CREATE",
+    }
+    page = f"{base}/accounts.zoho.eu/oauth/v2/auth?{urlencode(asked)}"
+    sent = requests.get(page, allow_redirects=False, timeout=10).headers["Location"]
+    code = sent.partition("code=")[2].partition("&")[0]
+    headers = _token(base, grant_type="authorization_code", refresh_token="", code=code, redirect_uri=back)
+    control.limits(zoho=False)
+    books = f"{base}/www.zohoapis.eu/books/v3"
+    query = {"organization_id": w.ZOHO_ORGANIZATION}
+
+    def ask(path: str, body: dict[str, object]) -> dict[str, dict[str, str]]:
+        answer = requests.post(f"{books}/{path}", json=body, params=query, headers=headers, timeout=10)
+        content: dict[str, dict[str, str]] = answer.json()
+        return content
+
+    webhook = ask("settings/webhooks", {"webhook_name": "w", "url": url, "entity": "invoice", "method": method})
+    actions = [{"action_type": "webhook", "action_id": webhook["webhook"]["webhook_id"]}]
+    rule = {"workflow_name": "r", "entity": "invoice", "rule_type": "edit", "apply_rule_always": True}
+    ask("settings/workflows", rule | {"instant_actions": actions})
+    made = control.create(w.ZOHO_ORGANIZATION, "invoice")["id"]
+    ask(f"invoices/{made}/comments", {"description": "told"})
+    told = calls.get(timeout=10)
+    assert (told[0], made.encode() in told[1]) == (method, True)
+    control.settle(w.ZOHO_ORGANIZATION)
+    assert [each["description"] for each in control.comments(w.ZOHO_ORGANIZATION, made)] == ["told"]
+
+
+def test_the_client_turns_every_switch(control: Control, base: str) -> None:
+    """What tests and the demo need of Zoho beyond records."""
+    org = w.ZOHO_ORGANIZATION
+    headers = _token(base)
+    control.switch(org, plan_name="Free", edit_refused=True, webhooks_per_day=None, retry_after=[60])
+    with pytest.raises(ControlError, match="known"):
+        control.switch(org, plan="Free")
+    control.api_client(multi_dc=True)
+    books = f"{base}/www.zohoapis.eu/books/v3/invoices?organization_id={org}"
+    assert requests.get(books, headers=headers, timeout=10).headers["X-Rate-Limit-Limit"] == "1000"
+    assert control.expire_tokens(org) == 1
+    assert requests.get(books, headers=headers, timeout=10).status_code == 401
+    invoice = control.create(org, "invoice", {"total": 10, "due_date": "2026-11-01"})["id"]
+    assert control.midnight(org) == [{"module": "invoices", "id": invoice, "status": "overdue"}]
+    assert control.pay(org, {invoice: 10})["changed"] == [{"module": "invoices", "id": invoice, "status": "paid"}]
+    assert (control.installed(org), control.webhooks(org)) == ({"webhooks": [], "workflows": []}, [])
+    with pytest.raises(ControlError, match="404"):
+        control.tamper(org, "workflows", "1", is_active=False)
+    control.revoke_tokens(org)
+    answer = requests.post(f"{base}/accounts.zoho.eu/oauth/v2/token", data=refresh_form(), timeout=10)
+    assert answer.json() == {"error": "invalid_code"}

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from vendors_desk import Desk, refresh_form
 
 from sandbox.vendors import default_world as w
 from sandbox.vendors.cards import contracts
+from sandbox.vendors.wire import Answer
 from sandbox.vendors.zoho_webhooks import signature, signing_string
 
 TOKEN = "https://accounts.zoho.eu/oauth/v2/token"
 ORG = w.ZOHO_ORGANIZATION
-MODULES = ("invoice", "bill", "purchase_order", "customer_payment", "vendor_payment")
+MODULES = (
+    "invoice", "bill", "purchase_order", "customer_payment", "vendor_payment", "expense", "credit_note", "sales_order",
+    "estimate", "vendor_credit",
+)  # fmt: skip
 
 
 # --- tokens
@@ -99,6 +104,127 @@ def test_consent_hands_out_a_code_for_the_right_redirect_and_two_minutes(desk: D
     assert desk.ask("POST", TOKEN, form={**form, "redirect_uri": back}).json() == {"error": "invalid_code"}
 
 
+BACK = "https://example.com/oauth/zoho/callback"
+
+
+def _consent(desk: Desk, host: str = "accounts.zoho.eu", **changes: str | None) -> Answer:
+    asked = {
+        "response_type": "code",
+        "client_id": w.ZOHO_CLIENT_ID,
+        "scope": "ZohoBooks.invoices.READ,ZohoBooks.settings.READ",
+        "redirect_uri": BACK,
+        "access_type": "offline",
+        "prompt": "consent",
+        "state": "s1",
+    } | changes
+    query = urlencode({key: value for key, value in asked.items() if value is not None})
+    return desk.ask("GET", f"https://{host}/oauth/v2/auth?{query}")
+
+
+def _sent_back(answer: Answer) -> dict[str, str]:
+    return {key: value[0] for key, value in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
+
+
+def _exchanged(desk: Desk, back: dict[str, str]) -> dict[str, Any]:
+    form = refresh_form(grant_type="authorization_code", refresh_token="", code=back["code"], redirect_uri=BACK)
+    answer: dict[str, Any] = desk.ask("POST", f"{back['accounts-server']}/oauth/v2/token", form=form).json()
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("wrong", "page"),
+    [
+        ({"client_id": "1000.NOBODY"}, b"Invalid Client"),
+        ({"response_type": "token"}, b"Invalid Client"),
+        ({"host": "accounts.zoho.com"}, b"Invalid Client"),
+        ({"redirect_uri": "https://evil.example/"}, b"Invalid Redirect Uri"),
+        ({"redirect_uri": BACK + "/"}, b"Invalid Redirect Uri"),
+        ({"scope": "ZohoBooks.invoice.READ"}, b"Invalid OAuth scope"),
+        ({"scope": "ZohoBooks.invoices.READ ZohoBooks.bills.READ"}, b"Invalid OAuth scope"),
+        ({"scope": ""}, b"Invalid OAuth scope"),
+    ],
+)
+def test_mistakes_of_a_consent_are_shown_on_a_page(desk: Desk, wrong: dict[str, str], page: bytes) -> None:
+    """Nobody is sent anywhere with them."""
+    answer = _consent(desk, **wrong)
+    assert (answer.status, "Location" in answer.headers, page in answer.body) == (400, False, True)
+
+
+def test_a_user_can_deny(desk: Desk) -> None:
+    """The state comes back with the error."""
+    desk.control("PUT", "zoho-user", {"dc": "eu", "organization_ids": [ORG], "denies": True})
+    assert _sent_back(_consent(desk)) == {"state": "s1", "error": "access_denied"}
+
+
+def test_the_consent_is_the_signed_in_users(desk: Desk) -> None:
+    """The user's data centre and organizations; of another data centre only where the client is enabled for it."""
+    other = {"organization_id": "777", "name": "Tokyo", "dc": "jp", "time_zone": "Asia/Tokyo"}
+    desk.control("POST", "seed", {"zoho": {"organizations": [other, other | {"organization_id": "778"}]}})
+    desk.control("PUT", "zoho-user", {"dc": "jp", "organization_ids": ["777", "778"]})
+    assert b"Invalid Client" in _consent(desk).body
+    desk.control("PATCH", f"zoho-clients/{w.ZOHO_CLIENT_ID}", {"multi_dc": True})
+    back = _sent_back(_consent(desk))
+    assert (back["location"], back["accounts-server"]) == ("jp", "https://accounts.zoho.jp")
+    issued = _exchanged(desk, back)
+    assert issued["api_domain"] == "https://www.zohoapis.jp"
+    headers = {"Authorization": f"Zoho-oauthtoken {issued['access_token']}"}
+    found = desk.ask("GET", "https://www.zohoapis.jp/books/v3/organizations", headers=headers).json()["organizations"]
+    assert [(each["organization_id"], each["is_default_org"]) for each in found] == [("777", True), ("778", False)]
+    assert desk.books("invoices", issued["access_token"]).json()["code"] == 57
+
+
+def test_a_second_consent_needs_the_prompt(desk: Desk) -> None:
+    """Without `prompt=consent` there is no refresh token a second time."""
+    assert "refresh_token" in _exchanged(desk, _sent_back(_consent(desk, prompt=None)))
+    assert "refresh_token" not in _exchanged(desk, _sent_back(_consent(desk, prompt=None)))
+    assert "refresh_token" in _exchanged(desk, _sent_back(_consent(desk)))
+
+
+def test_a_client_can_have_more_redirect_uris(desk: Desk) -> None:
+    """As in the API console; each must be exact."""
+    uri = "http://127.0.0.1:4566/oauth/zoho/callback"
+    assert b"Invalid Redirect Uri" in _consent(desk, redirect_uri=uri).body
+    desk.control("POST", f"zoho-clients/{w.ZOHO_CLIENT_ID}/redirect_uris", {"uri": uri})
+    assert _consent(desk, redirect_uri=uri).headers["Location"].startswith(uri + "?state=s1&code=")
+
+
+def test_ten_refresh_tokens_in_ten_minutes(desk: Desk) -> None:
+    """And twenty per user and client: one more pushes out the oldest."""
+    assert ["refresh_token" in _exchanged(desk, _sent_back(_consent(desk))) for _ in range(11)] == [True] * 10 + [False]
+    assert w.ZOHO_REFRESH_TOKEN in desk.world.zoho.refresh_tokens
+    desk.world.clock.advance(600)
+    for _ in range(10):
+        desk.world.clock.advance(61)
+        _exchanged(desk, _sent_back(_consent(desk)))
+    assert w.ZOHO_REFRESH_TOKEN not in desk.world.zoho.refresh_tokens
+    assert len(desk.world.zoho.refresh_tokens) == 20
+
+
+def test_tokens_end_on_demand(desk: Desk) -> None:
+    """Expired ones are replaced by a refresh, revoked ones are not."""
+    token = desk.zoho_token()
+    assert desk.control("POST", f"zoho/{ORG}/tokens", {"action": "expire"}).json()["ended"] == 1
+    assert desk.books("invoices", token).json()["code"] == 14
+    token = desk.zoho_token()
+    desk.control("POST", f"zoho/{ORG}/tokens", {"action": "revoke"})
+    assert desk.books("invoices", token).json()["code"] == 14
+    assert desk.ask("POST", TOKEN, form=refresh_form()).json() == {"error": "invalid_code"}
+
+
+def test_the_newer_revocation_wants_the_client(desk: Desk) -> None:
+    """Basic credentials and a form; an access token can be revoked alone."""
+    url, token = "https://accounts.zoho.eu/oauth/v2/revoke/token", desk.zoho_token()
+    form = {"token": token, "token_type": "access_token"}
+    assert desk.ask("POST", url, form=form).status == 401
+    secret = base64.b64encode(f"{w.ZOHO_CLIENT_ID}:{w.ZOHO_CLIENT_SECRET}".encode()).decode()
+    basic = {"Authorization": f"Basic {secret}"}
+    assert desk.ask("POST", url, form=form, headers=basic).json() == {"status": "success"}
+    assert desk.books("invoices", token).json()["code"] == 14
+    form = {"token": w.ZOHO_REFRESH_TOKEN, "token_type": "refresh_token"}
+    assert desk.ask("POST", url, form=form, headers=basic).status == 200
+    assert desk.ask("POST", TOKEN, form=refresh_form()).json() == {"error": "invalid_code"}
+
+
 def test_revoking_a_refresh_token_kills_its_access_tokens(desk: Desk) -> None:
     """Revocation is complete."""
     token = desk.zoho_token()
@@ -130,6 +256,15 @@ def test_revoking_a_refresh_token_kills_its_access_tokens(desk: Desk) -> None:
             4,
         ),
         ("https://www.zohoapis.eu/books/v3/contacts?organization_id=" + ORG, "Zoho-oauthtoken", 404, 5),
+        ("https://www.zohoapis.eu/books/v3/invoices/1/lines?organization_id=" + ORG, "Zoho-oauthtoken", 404, 5),
+        ("https://www.zohoapis.eu/books/v3/invoices/1/payments?organization_id=" + ORG, "Zoho-oauthtoken", 404, 1002),
+        ("https://www.zohoapis.eu/books/v3/expenses/1/payments?organization_id=" + ORG, "Zoho-oauthtoken", 404, 5),
+        (
+            "https://www.zohoapis.eu/books/v3/bills?last_modified_time=2026-01-01T00:00:00Z&organization_id=" + ORG,
+            "Zoho-oauthtoken",
+            400,
+            4,
+        ),
     ],
 )
 def test_wrong_books_calls_are_refused(desk: Desk, url: str, scheme: str, status: int, code: int) -> None:
@@ -177,6 +312,38 @@ def test_the_hundred_and_first_call_in_a_minute_blocks_the_organization(desk: De
     assert desk.books("invoices", token).status == 200
 
 
+@pytest.mark.parametrize(("plan", "most"), [("Free", 5), ("Professional", 10)])
+def test_too_many_calls_at_once_are_code_1070(desk: Desk, plan: str, most: int) -> None:
+    """Five under way on the free plan, ten on the others; one that ends makes room."""
+    desk.control("PATCH", f"zoho/{ORG}", {"plan_name": plan})
+    token = desk.zoho_token()
+    desk.control("POST", "faults", {"kind": "slow", "vendor": "zoho", "slow_ms": 2000, "count": most})
+    assert [desk.books("invoices", token).status for _ in range(most)] == [200] * most
+    answer = desk.books("invoices", token)
+    assert (answer.status, answer.json()["code"]) == (429, 1070)
+    desk.world.clock.advance(2)
+    assert desk.books("invoices", token).status == 200
+
+
+@pytest.mark.parametrize(("plan", "quota"), [("Free", 1000), ("Standard", 2000), ("Premium", 10_000)])
+def test_the_plan_sets_the_days_quota(desk: Desk, plan: str, quota: int) -> None:
+    """Until an organization has one of its own."""
+    desk.control("PATCH", f"zoho/{ORG}", {"plan_name": plan})
+    token = desk.zoho_token()
+    assert desk.books("invoices", token).headers["X-Rate-Limit-Limit"] == str(quota)
+    desk.control("PATCH", f"zoho/{ORG}", {"daily_limit": 50_000, "calls_today": 49_998})
+    assert desk.books("invoices", token).headers["X-Rate-Limit-Remaining"] == "1"
+
+
+def test_an_inactive_organization_is_listed_and_refused(desk: Desk) -> None:
+    """It still belongs to the user."""
+    desk.control("PATCH", f"zoho/{ORG}", {"active": False})
+    token = desk.zoho_token()
+    (found,) = desk.books("organizations", token).json()["organizations"]
+    assert found["org_settings"] == {"is_org_active": False}
+    assert desk.books("invoices", token).json()["code"] == 57
+
+
 def test_the_days_quota_is_code_45(desk: Desk) -> None:
     """The day ends at midnight of the organization's zone."""
     org = desk.world.zoho.organizations[ORG]
@@ -200,6 +367,9 @@ def test_the_days_quota_is_code_45(desk: Desk) -> None:
         ("purchase_order", "purchaseorders", "purchaseorder"),
         ("customer_payment", "customerpayments", "payment"),
         ("vendor_payment", "vendorpayments", "vendorpayment"),
+        ("credit_note", "creditnotes", "creditnote"),
+        ("sales_order", "salesorders", "salesorder"),
+        ("estimate", "estimates", "estimate"),
     ],
 )
 def test_keys_differ_between_list_and_get(desk: Desk, module: str, plural: str, key: str) -> None:
@@ -221,6 +391,29 @@ def test_keys_differ_between_list_and_get(desk: Desk, module: str, plural: str, 
         assert (record["total"], record["line_items"][0]["item_total"]) == (10.0, 10.0)
     if module == "purchase_order":
         assert not {"balance", "due_date"} & set(record)
+
+
+def test_expenses_and_vendor_credits_have_names_of_their_own(desk: Desk) -> None:
+    """An expense has no number and no symbol of its currency; vendor credits need the scope `debitnotes`."""
+    desk.world.zoho.refresh_tokens[w.ZOHO_REFRESH_TOKEN].scopes = [
+        "ZohoBooks.expenses.READ",
+        "ZohoBooks.debitnotes.READ",
+    ]
+    expense, credit = desk.save("expense", {"total": 12.5})["id"], desk.save("vendor_credit")["id"]
+    token = desk.zoho_token()
+    record = desk.books(f"expenses/{expense}", token).json()["expense"]
+    assert (record["amount"], "currency_symbol" in record) == (12.5, False)
+    assert desk.books("expenses", token).json()["expenses"][0]["total"] == 12.5
+    assert desk.books(f"expenses/{expense}/comments", token).json()["comments"][0]["comment_type"] == "system"
+    assert desk.books("vendorcredits", token).json()["vendor_credits"][0]["vendor_credit_id"] == credit
+    assert desk.books(f"vendorcredits/{credit}", token).json()["vendor_credit"]["vendor_credit_number"] == "VC-00001"
+
+
+def test_numbers_are_not_used_again(desk: Desk) -> None:
+    """Also after the last record was deleted."""
+    first = desk.save("invoice")
+    desk.control("DELETE", f"zoho/{ORG}/records/invoices/{first['id']}")
+    assert desk.save("invoice")["record"]["invoice_number"] == "INV-000002"
 
 
 def test_times_carry_the_organizations_offset_without_a_colon(desk: Desk) -> None:
@@ -266,6 +459,13 @@ def test_filters_known_and_unknown(desk: Desk) -> None:
     assert numbers(f"last_modified_time={when}") == 1
     assert numbers("date_after=2026-11-18") == 0
     assert numbers("date_start=2026-11-18") == 2
+    assert numbers("search_text=inv-000001") == 1
+    assert numbers("filter_by=Status.Draft") == 1
+    desk.save("credit_note")
+    notes = desk.books(
+        f"creditnotes?last_modified_time={when}&sort_column=last_modified_time", desk.zoho_token()
+    ).json()
+    assert (len(notes["creditnotes"]), notes["page_context"]["sort_column"]) == (1, "created_time")
 
 
 # --- comments
@@ -277,7 +477,8 @@ def test_comments_are_added_each_time(desk: Desk, plural: str, module: str, stat
     key, token = desk.save(module)["id"], desk.zoho_token()
     for _ in range(2):
         assert desk.books(f"{plural}/{key}/comments", token, "POST", content={"description": "done"}).status == status
-    assert len(desk.books(f"{plural}/{key}/comments", token).json()["comments"]) == 2
+    found = desk.books(f"{plural}/{key}/comments", token).json()["comments"]
+    assert [each["comment_type"] for each in found] == ["internal", "internal", "system"]
 
 
 @pytest.mark.parametrize(
@@ -289,6 +490,8 @@ def test_comments_are_added_each_time(desk: Desk, plural: str, module: str, stat
         ("invoices/1/comments", {"description": "x"}, 404),
         ("customerpayments/{id}/comments", {"description": "x"}, 404),
         ("vendorpayments/{id}/comments", {"description": "x"}, 404),
+        ("expenses/{id}/comments", {"description": "x"}, 405),
+        ("vendorcredits/{id}/comments", {"description": "x"}, 404),
     ],
 )
 def test_wrong_comments_are_refused(desk: Desk, path: str, content: dict[str, str], status: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mlc.main import Outcome
 from sandbox.page import node
 from sandbox.page.app import STATIC
 
@@ -28,6 +29,12 @@ def test_scripts_write_no_html(path: Path) -> None:
     """What vendors sent never becomes HTML: only markdown.js makes any, and it escapes."""
     forbidden = r"innerHTML|outerHTML(?!\s*;)|insertAdjacentHTML|document\.write|\beval\(|new Function|setHTMLUnsafe"
     assert re.findall(forbidden, path.read_text()) == []
+
+
+def test_every_outcome_has_its_words() -> None:
+    """What became of a delivery is said in a sentence; what was delivered, by what was done."""
+    ((said),) = re.findall(r"const SAID = \{(.*?)\}", (STATIC / "audit.js").read_text(), re.DOTALL)
+    assert set(re.findall(r"(\w+): \"", said)) == set(Outcome) - {Outcome.DELIVERED}
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)

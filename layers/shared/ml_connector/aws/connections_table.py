@@ -5,10 +5,16 @@ connection#<name>      current          the applied configuration, as data
 connection#<name>      v#000007         the same, one item per version, for history
 connections            <name>           the list that scheduled functions walk
 endpoint#<token hash>  -                connection, source, module, action
+webhooks#<name>        <endpoint>       what was installed in Zoho for it (installations.py)
 tokens                 <name>#<vendor>  when a token is due, and its state
 subscriptions          <name>#<id>      Graph subscriptions and their expiry
-cursor#<name>          <module>         how far reconcile has read
-oauth#<nonce>          -                a consent under way (TTL)
+attention              <name>#<vendor>  since when a token needs a person, and whether one was told
+notices#<name>         <matter>         what people have been told (TTL; notices_table.py)
+cursor#<name>          <track>          how far reconcile has read a list, and what it has left open
+completeness           <name>           how far the last month has been counted, and whether it was told
+reconcile              <name>           when it is reconciled next, and what is known of its day
+organizations          <name>           what each connection is connected to, since when and by whom
+oauth#<nonce>          begun            a consent under way (TTL); `used` and `outcome` when it has been
 """
 
 from __future__ import annotations
@@ -39,7 +45,11 @@ class ConnectionsTable:
         self._monotonic = monotonic
         self._cache: dict[str, tuple[float, Any]] = {}
 
-    def connection(self, name: str) -> Connection | None:
+    def connection(self, name: str, *, fresh: bool = False) -> Connection | None:
+        """`fresh`: as it is now, for what a person has just put right."""
+        if fresh:
+            self._cache.pop(f"c#{name}", None)
+
         def read() -> Connection | None:
             item = self.get(f"connection#{name}", "current")
             return Connection.from_data(json.loads(item["data"])) if item else None
@@ -75,9 +85,20 @@ class ConnectionsTable:
         for page in pages:
             yield from map(items.load, page["Items"])
 
-    def put(self, pk: str, sk: str, *, only_new: bool = False, **attributes: Any) -> bool:
-        """Stores a whole item. With `only_new`, False if there is one already."""
+    def put(
+        self, pk: str, sk: str, *, only_new: bool = False, only_if: tuple[str, str] | None = None, **attributes: Any
+    ) -> bool:
+        """Stores a whole item.
+
+        False with `only_new` if there is one already, and with `only_if` unless that attribute of it has that value.
+        """
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"} if only_new else {}
+        if only_if:
+            condition = {
+                "ConditionExpression": "#name = :value",
+                "ExpressionAttributeNames": {"#name": only_if[0]},
+                "ExpressionAttributeValues": {":value": {"S": only_if[1]}},
+            }
         try:
             self._client.put_item(
                 TableName=self._table, Item=items.dump({"pk": pk, "sk": sk, **attributes}), **condition

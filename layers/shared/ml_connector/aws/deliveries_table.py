@@ -1,6 +1,7 @@
 """The delivery table: one row per (record, destination), every write conditional on the revision it has read.
 
 pk  <connection>#<module>#<record id>   sk  <destination>
+pk  <connection>#<module>#<record id>   sk  ~   (what is known of its status: known_table.py)
 index `number`   number_pk  <connection>#<document number>   (keys only: written once per row, not with each attempt)
 
 Rows never expire: they are the memory that makes a repetition one, and a record may change after years.
@@ -11,12 +12,13 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from ml_connector.aws import items
+from ml_connector.aws import items, known_table
 from ml_connector.aws.audit_table import AuditTable
+from ml_connector.errors import RetryLater
 from ml_connector.events import Version
 from ml_connector.ports import AuditEntry, Conflict, Memory, Request
 
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
 
 _PAUSES = (0.05, 0.2, 0.8)
-"""Seconds between attempts at a transaction that was throttled or met another one."""
+"""Seconds between attempts at what was throttled, or a transaction that met another one."""
+_AT_ONCE = 100
+"""Rows that DynamoDB gives with one call."""
 
 
 class DeliveriesTable:
@@ -44,12 +48,10 @@ class DeliveriesTable:
         self._audit = audit
 
     def read(self, record_key: str, destination: str) -> Memory:
-        answer = self._client.get_item(
-            TableName=self._table,
-            Key={"pk": {"S": record_key}, "sk": {"S": destination}},
-            ConsistentRead=True,
-        )
-        return _memory(items.load(answer["Item"])) if "Item" in answer else Memory()
+        # All rows of the record, for their links: a query costs by its 4 kB, as the read of one of them would.
+        rows = {row["sk"]: row for row in self._rows(record_key)}
+        links = {name: str(row["link"]) for name, row in rows.items() if name != destination and row.get("link")}
+        return replace(_memory(rows[destination]) if destination in rows else Memory(), links=links)
 
     def write(self, record_key: str, destination: str, memory: Memory, entry: AuditEntry | None = None) -> Memory:
         after = replace(memory, rev=memory.rev + 1)
@@ -90,13 +92,62 @@ class DeliveriesTable:
                 return
 
     def of_record(self, record_key: str) -> Mapping[str, Memory]:
-        pages = self._client.get_paginator("query").paginate(
+        return {row["sk"]: _memory(row) for row in self._rows(record_key) if row["sk"] != known_table.SORT_KEY}
+
+    def _rows(self, record_key: str) -> Iterator[dict[str, Any]]:
+        # Without botocore's paginator: its model would be read from disk at a cold start.
+        asked: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": record_key}},
+            "ConsistentRead": True,
+        }
+        while True:
+            answer = self._client.query(**asked)
+            yield from map(items.load, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def of_places(self, places: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Memory]:
+        """The rows that there are of these (record key, destination), read a hundred at a time.
+
+        As they were a moment ago: half a read unit each, as long as a row stays below 4 kB.
+        """
+        keys: list[Any] = [items.dump({"pk": key, "sk": name}) for key, name in dict.fromkeys(places)]
+        found: dict[tuple[str, str], Memory] = {}
+        pauses = list(_PAUSES)
+        while keys:
+            asked, keys = keys[:_AT_ONCE], keys[_AT_ONCE:]
+            answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": asked}})
+            for row in map(items.load, answer["Responses"].get(self._table, [])):
+                found[row["pk"], row["sk"]] = _memory(row)
+            # More than 16 MB, or throttled: nobody else asks for the rest.
+            unread: Any = answer.get("UnprocessedKeys", {})
+            left = unread.get(self._table, {}).get("Keys", [])
+            if len(left) < len(asked):
+                pauses = list(_PAUSES)
+            elif pauses:
+                self._sleep(pauses.pop(0))
+            else:
+                raise RetryLater("the delivery table is busy")
+            keys = [*left, *keys]
+        return found
+
+    def dated(self, connection: str, since: str, until: str) -> Iterator[tuple[tuple[str, str], Memory]]:
+        """All rows of a connection that show a document of these dates (YYYY-MM-DD, both included).
+
+        Reads the whole table: half a read unit for each 4 kB of it.
+        """
+        pages = self._client.get_paginator("scan").paginate(
             TableName=self._table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": record_key}},
-            ConsistentRead=True,
+            FilterExpression="begins_with(pk, :prefix) AND #date BETWEEN :since AND :until",
+            ExpressionAttributeNames={"#date": "date"},
+            ExpressionAttributeValues=items.dump({":prefix": f"{connection}#", ":since": since, ":until": until}),
         )
-        return {row["sk"]: _memory(row) for page in pages for row in map(items.load, page["Items"])}
+        for page in pages:
+            for row in map(items.load, page["Items"]):
+                yield (row["pk"], row["sk"]), _memory(row)
 
     def of_number(self, connection: str, number: str) -> list[str]:
         """Keys of the records with this document number: usually one. A renumbered one has its newest."""
@@ -114,7 +165,7 @@ class DeliveriesTable:
 
 
 def _row(record_key: str, memory: Memory) -> dict[str, Any]:
-    row = {name: getattr(memory, name) for name in Memory.__dataclass_fields__ if name != "number"}
+    row = {name: getattr(memory, name) for name in Memory.__dataclass_fields__ if name not in ("number", "links")}
     row["number_pk"] = f"{record_key.partition('#')[0]}#{memory.number}" if memory.number else ""
     row["version"] = str(memory.version) if memory.version else None
     row["pending"] = str(memory.pending) if memory.pending else None

@@ -1,6 +1,6 @@
 """The limits table: one item per budget, one conditional update per call (ml_connector.limits).
 
-Its other items, `lease#…`, are in leases.py.
+Its other items, `lease#…` and `written#…`, are in leases.py and secrets.py.
 """
 
 from __future__ import annotations

@@ -10,13 +10,25 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ml_connector.config.model import Column, Conditions, ConnectionFile, Microsoft, Monday, Retry, Route, Teams, Zoho
+from ml_connector.config.model import (
+    Author,
+    Column,
+    Conditions,
+    ConnectionFile,
+    Microsoft,
+    Monday,
+    Retry,
+    Route,
+    Teams,
+    Zoho,
+    ZohoComment,
+)
 from ml_connector.errors import ConfigError
 
 MAX_BYTES = 256 * 1024
 
 _MODELS: tuple[type[BaseModel], ...] = (
-    ConnectionFile, Zoho, Microsoft, Teams, Monday, Column, Route, Conditions, Retry,
+    ConnectionFile, Zoho, Microsoft, Teams, Author, Monday, ZohoComment, Column, Route, Conditions, Retry,
 )  # fmt: skip
 _KEYS = sorted({field.alias or name for model in _MODELS for name, field in model.model_fields.items()})
 
@@ -48,10 +60,14 @@ PATTERNS = {
     r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$": (
         "must be a GUID such as 6f1d2c3b-0000-4000-a000-0000000000aa"
     ),
+    (
+        r"^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[^@\s/?#]{1,64}@[a-zA-Z0-9.-]{1,190})$"
+    ): "must be a user's object id in Entra ID, or the address that the user signs in with",
     r"^19:[^/?#\s]+@thread\.(tacv2|skype)$": (
         "must be a channel id such as 19:…@thread.tacv2; it stands, encoded, in what Teams gives as link to the channel"
     ),
-    r"^[a-z]{2}(-[A-Z]{2})?$": "must be a language such as en or de-AT",
+    r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?$": "must be a locale such as en, de-AT or zh-Hant-TW",
+    r"^[a-z0-9][a-z0-9-]{0,62}$": "must be the account's name alone, such as acme of acme.monday.com",
     r"^[A-Z]{3}$": "must be a currency code such as EUR",
     r"^[a-z0-9_]{1,64}$": "must be a column id of monday: small letters, digits and _",
 }
@@ -146,7 +162,7 @@ def _message(fault: Any, path: tuple[str, ...], connection: str) -> str:
         case "union_tag_invalid":
             return _choice(context["expected_tags"], context["tag"])
         case "union_tag_not_found":
-            return "is missing: teams or monday"
+            return "is missing: teams, monday or zoho_comment"
         case "string_pattern_mismatch":
             return PATTERNS[context["pattern"]]
         case kind if kind in _LIMITS:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from decimal import Decimal
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
+from functools import partial
+from string import Formatter
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
@@ -12,11 +15,21 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ml_connector.modules import EVENTS, MODULES
+from ml_connector.clouds import CLOUDS
+from ml_connector.connections import ZOHO
+from ml_connector.destinations.teams import words
+from ml_connector.destinations.teams.card import MAX_LINES
+from ml_connector.destinations.zoho_comment import LENGTH, PLACEHOLDERS, TEXT
+from ml_connector.events import DELETED
+from ml_connector.modules import CORE, EVENTS, MODULES, no_notes_on
 from ml_connector.regions import REGIONS
+from ml_connector.routing import hears
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
 Guid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+Person = Annotated[
+    str, Field(pattern=r"^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[^@\s/?#]{1,64}@[a-zA-Z0-9.-]{1,190})$")
+]
 
 
 def _expression(text: str) -> str:
@@ -28,7 +41,7 @@ def _expression(text: str) -> str:
 
 
 def _pattern(text: str) -> str:
-    if not any(fnmatchcase(event, text) for event in EVENTS):
+    if not hears([text], EVENTS):
         near = get_close_matches(text, EVENTS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"events are {', '.join(EVENTS)}"
         raise ValueError(f"{text!r} matches no event; {hint} (* stands for anything)")
@@ -42,9 +55,34 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def _locale(name: str) -> str:
+    # Imported when a file names one: Babel is slow to come.
+    from ml_connector.config.formats import locale_of
+
+    locale_of(name)
+    return name
+
+
+def _template(text: str, placeholders: Collection[str]) -> str:
+    """Refuses what `str.format` would stumble over when a record comes."""
+    try:
+        # Name, format and conversion of each; `{{` stands for a brace.
+        found = [part[1:] for part in Formatter().parse(text) if part[1] is not None]
+    except ValueError:
+        raise ValueError("a { or } stands alone; write {{ or }} for one") from None
+    for name, form, conversion in found:
+        if name not in placeholders or form or conversion:
+            known = ", ".join(f"{{{each}}}" for each in placeholders)
+            raise ValueError(f"{{{name}}} is no placeholder as it is written; there are {known}")
+    return text
+
+
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Expression = Annotated[str, AfterValidator(_expression)]
 EventPattern = Annotated[str, AfterValidator(_pattern)]
+Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?$"), AfterValidator(_locale)]
+NoteTemplate = Annotated[str, AfterValidator(partial(_template, placeholders=PLACEHOLDERS))]
+TitleTemplate = Annotated[str, AfterValidator(partial(_template, placeholders=words.TITLE_PLACEHOLDERS))]
 
 
 class Misplaced(ValueError):
@@ -64,7 +102,35 @@ class Zoho(Strict):
 
     region: Literal["us", "eu", "in", "au", "jp", "ca", "cn", "sa", "ae"] = Field(description="Data centre.")
     organization_id: str = Field(pattern=r"^\d{4,20}$", description="As under Settings > Organization in Zoho Books.")
-    modules: tuple[str, ...] = Field(default=tuple(MODULES), min_length=1, description="Kinds of records to carry.")
+    base_currency: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z]{3}$",
+        description="The organization's own currency, for foreign documents; found out once it is connected.",
+    )
+    modules: tuple[str, ...] = Field(
+        default=CORE, min_length=1, description=f"Kinds of records to carry, of {', '.join(MODULES)}."
+    )
+    enrich: Literal["missing", "always", "never"] = Field(
+        default=ZOHO["enrich"],
+        description="When to fetch the record from Zoho: if the webhook lacks its number, party, amount or status; "
+        "always; or never, and what is missing is shown as not given.",
+    )
+    manage_webhooks: bool = Field(
+        default=ZOHO["manage_webhooks"],
+        description="Ask for the rights to install webhooks by API (ZohoBooks.settings.*). Without: by hand.",
+    )
+    reconcile_share: int = Field(
+        default=ZOHO["reconcile_share"], ge=1, le=80, description="Percent of a day's API calls that reconcile may use."
+    )
+    reserve: int = Field(
+        default=ZOHO["reserve"],
+        ge=0,
+        le=80,
+        description="Percent of a day's API calls left to your other integrations.",
+    )
+    webhooks_per_day: int = Field(
+        default=ZOHO["webhooks_per_day"], ge=1, description="How many webhooks Zoho sends a day, as your plan says."
+    )
 
     @field_validator("modules")
     @classmethod
@@ -83,22 +149,115 @@ class Microsoft(Strict):
 
     tenant_id: Guid
     client_id: Guid
+    cloud: Literal["global", "gcc", "gcch", "dod", "china"] = Field(
+        default="global", description="Where the tenant is; gcch is GCC High. Tokens of one cloud work in no other."
+    )
+
+
+assert set(Microsoft.model_fields["cloud"].annotation.__args__) == set(CLOUDS)  # type: ignore[union-attr]  # noqa: S101
+
+
+class Author(Strict):
+    """Whom imported messages are shown as coming from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+
+    id: Guid = Field(description="The user's object id in Entra ID.")
+    name: str = Field(alias="displayName", min_length=1, max_length=256)
+
+
+def _fact(name: str) -> str:
+    if name not in words.FIELDS and not re.fullmatch(r"custom\.\w+", name):
+        near = get_close_matches(name, words.FIELDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(words.FIELDS)} and custom.<API name>"
+        raise ValueError(f"{name!r} is no field of a card; {hint}")
+    return name
+
+
+class Card(Strict):
+    """How a destination's cards look: what they list, in which order, under which labels."""
+
+    fields: tuple[Annotated[str, AfterValidator(_fact)], ...] = Field(
+        default=words.SHOWN,
+        max_length=20,
+        description=f"Facts to list, of {', '.join(words.FIELDS)} and custom.<API name>. The id is always there.",
+    )
+    labels: dict[str, Annotated[str, Field(min_length=1, max_length=60)]] = Field(
+        default={},
+        description=f"Other words for fields, record types, {', '.join(words.PHRASES)}, status.<word>, mode.<word>.",
+    )
+    title: TitleTemplate = Field(
+        default=words.TITLE,
+        min_length=1,
+        max_length=200,
+        description=f"With {', '.join(f'{{{name}}}' for name in words.TITLE_PLACEHOLDERS)}; "
+        "the headline says what happened.",
+    )
+    lines: int = Field(default=MAX_LINES, ge=0, le=20, description="Line items shown; the others fold into a link.")
+
+    @field_validator("fields")
+    @classmethod
+    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ValueError(f"{twice[0]!r} stands there twice")
+        return names
+
+    @field_validator("labels")
+    @classmethod
+    def _sayable(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name, text in labels.items():
+            if not words.known(name):
+                known = [*words.FIELDS, *words.PHRASES, *MODULES]
+                near = get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join([*known, *words.PREFIXES])}"
+                raise ValueError(f"{name!r} is no label of a card; {hint}")
+            if name in words.PLACEHOLDERS:
+                try:
+                    _template(text, words.PLACEHOLDERS[name])
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}") from None
+        return labels
 
 
 class Teams(Strict):
-    """A Teams channel."""
+    """A Teams channel, or people's activity feeds."""
 
     type: Literal["teams"]
-    transport: Literal["bot", "workflows"] = "bot"
+    transport: Literal["bot", "workflows", "delegated", "graph_import", "activity"] = Field(
+        default="bot",
+        description="bot: as an installed Teams app. workflows: a webhook, which only posts. delegated: as a service "
+        "account that signed in once. graph_import: into a channel in migration mode. activity: a notification to "
+        "people, beside a channel.",
+    )
     team_id: Guid | None = Field(default=None, description="The team's group id; makes links to messages work.")
     channel_id: str | None = Field(default=None, pattern=r"^19:[^/?#\s]+@thread\.(tacv2|skype)$")
+    edits: bool = Field(
+        default=False,
+        description="delegated only: put new states in the message's place. Needs an administrator's consent to "
+        "ChannelMessage.ReadWrite; without, they are replies.",
+    )
+    author: Author | None = Field(default=None, description="graph_import only.")
+    people: tuple[Person, ...] = Field(
+        default=(), max_length=100, description="activity only: object ids, or the address of a single one."
+    )
+    card: Card | None = Field(default=None, description="Leave it out for cards as they come.")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if self.transport == "bot" and not (self.team_id and self.channel_id):
-            raise ValueError("the bot transport needs team_id and channel_id")
-        if self.transport == "workflows" and (self.team_id or self.channel_id):
-            raise ValueError("a workflow knows its channel itself: leave out team_id and channel_id")
+        if self.transport == "workflows":
+            if self.team_id or self.channel_id:
+                raise ValueError("a workflow knows its channel itself: leave out team_id and channel_id")
+        elif not (self.team_id and self.channel_id):
+            raise ValueError(f"the {self.transport} transport needs team_id and channel_id")
+        for key, transport in {"edits": "delegated", "author": "graph_import", "people": "activity"}.items():
+            if getattr(self, key) and self.transport != transport:
+                raise ValueError(f"{key} is for the {transport} transport only")
+        if self.transport == "graph_import" and self.author is None:
+            raise ValueError('imported messages need an author: author = { id = "…", displayName = "…" }')
+        if self.transport == "activity" and not self.people:
+            raise ValueError("the activity transport needs people: their object ids in Entra ID")
+        if len(self.people) > 1 and any("@" in person for person in self.people):
+            raise ValueError("several people are named by their object ids in Entra ID, not by addresses")
         return self
 
 
@@ -146,6 +305,11 @@ class Monday(Strict):
     plan: Literal["free", "basic", "standard", "pro", "enterprise"] = Field(
         default="basic", description="The account's plan: how many calls a minute and a day are made at most."
     )
+    account: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="The account's name, as in <name>.monday.com: cards lead to the board until there is an item.",
+    )
     group: str = Field(default="", description="Id of the group that new items go to; empty: the board's first.")
     external_id_column: ColumnId = Field(default="zb_doc_id", description="Text column that names the Zoho record.")
     create_labels: bool = Field(default=False, description="Let monday make missing status and dropdown labels.")
@@ -158,28 +322,51 @@ class Monday(Strict):
         return self
 
 
-Destination = Annotated[Teams | Monday, Field(discriminator="type")]
+class ZohoComment(Strict):
+    """A note on the Zoho record itself, which your customers do not see."""
+
+    type: Literal["zoho_comment"]
+    text: NoteTemplate = Field(
+        default=TEXT,
+        min_length=1,
+        max_length=LENGTH,
+        description=f"What it says, with {', '.join(f'{{{name}}}' for name in PLACEHOLDERS)}; "
+        f"at most {LENGTH} characters of it, a marker before them included.",
+    )
+
+
+Destination = Annotated[Teams | Monday | ZohoComment, Field(discriminator="type")]
 
 
 class Conditions(Strict):
     """All of them must hold."""
 
-    min_amount: Decimal | None = None
-    max_amount: Decimal | None = None
-    currency: tuple[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], ...] | None = None
-    status: tuple[str, ...] | None = None
-    party: tuple[str, ...] | None = Field(default=None, description="Names; * stands for anything, case is ignored.")
-    custom: dict[str, tuple[str, ...]] | None = Field(default=None, description="Custom field's API name to values.")
-
-    @field_validator("status", "party")
-    @classmethod
-    def _folded(cls, words: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        return None if words is None else tuple(word.casefold() for word in words)
+    min_amount: Decimal | None = Field(default=None, description="At least so much, in the document's own currency.")
+    max_amount: Decimal | None = Field(default=None, description="At most so much, in the document's own currency.")
+    min_base_amount: Decimal | None = Field(
+        default=None, description="At least so much in the organization's currency, at the document's rate."
+    )
+    max_base_amount: Decimal | None = Field(
+        default=None, description="At most so much in the organization's currency, at the document's rate."
+    )
+    currency: tuple[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], ...] | None = Field(default=None, min_length=1)
+    status: tuple[str, ...] | None = Field(default=None, min_length=1, description="Zoho's words; case is ignored.")
+    party: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="Names; * stands for anything, case is ignored."
+    )
+    office: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="Zoho's locations or branches; as names of parties."
+    )
+    custom: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] | None = Field(
+        default=None, description="Custom field's API name to values; as names of parties."
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.min_amount is not None and self.max_amount is not None and self.min_amount > self.max_amount:
-            raise ValueError("min_amount is above max_amount: nothing would ever match")
+        for kind in ("amount", "base_amount"):
+            least, most = getattr(self, f"min_{kind}"), getattr(self, f"max_{kind}")
+            if least is not None and most is not None and least > most:
+                raise ValueError(f"min_{kind} is above max_{kind}: nothing would ever match")
         return self
 
 
@@ -210,8 +397,13 @@ class ConnectionFile(Strict):
     """One Zoho Books organization and all that belongs to it."""
 
     connection: Slug
-    locale: str = Field(default="en", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
+    locale: Locale = Field(
+        default="en", description="How amounts and dates are written, such as de, de-CH or en-US; en is of no country."
+    )
     time_zone: TimeZone = Field(default="UTC", description="Such as Europe/Berlin.")
+    admin: Slug | None = Field(
+        default=None, description="The Teams destination that is told when a person must act (a revoked token, a cap)."
+    )
     zoho: Zoho
     microsoft: Microsoft | None = None
     destinations: dict[Slug, Destination] = Field(min_length=1)
@@ -226,15 +418,53 @@ class ConnectionFile(Strict):
                 if name not in self.destinations:
                     known = ", ".join(self.destinations)
                     raise Misplaced(("routes", index, "to"), f"{name!r} is no destination; there are {known}")
+                if isinstance(self.destinations[name], ZohoComment):
+                    self._takes_notes(index, route)
+        if self.admin is not None and not isinstance(self.destinations.get(self.admin), Teams):
+            known = ", ".join(name for name, each in self.destinations.items() if isinstance(each, Teams)) or "none"
+            raise Misplaced(("admin",), f"{self.admin!r} is no Teams destination; there are {known}")
+        admin = self.destinations.get(self.admin or "")
+        if isinstance(admin, Teams) and admin.transport in ("graph_import", "activity"):
+            raise Misplaced(("admin",), f"{self.admin!r} takes records only, not messages; name another one")
         for name, each in self.destinations.items():
-            if isinstance(each, Teams) and each.transport == "bot" and self.microsoft is None:
-                raise Misplaced(
-                    ("destinations", name), "the bot transport needs [microsoft] with tenant_id and client_id"
-                )
+            if isinstance(each, Teams):
+                self._reachable(name, each)
         return self
+
+    def _reachable(self, name: str, teams: Teams) -> None:
+        """Refuses a transport that the tenant's cloud does not have (contracts: microsoft-teams 1)."""
+        transport, place = teams.transport, ("destinations", name)
+        if transport != "workflows" and self.microsoft is None:
+            raise Misplaced(place, f"the {transport} transport needs [microsoft] with tenant_id and client_id")
+        named = self.microsoft.cloud if self.microsoft else "global"
+        cloud = CLOUDS[named]
+        if transport == "workflows" and not cloud.workflows:
+            raise Misplaced(place, f"the cloud {named} has no Flow bot, so a workflow cannot post there; use bot")
+        if transport == "bot" and not cloud.service:
+            raise Misplaced(place, f"no address for bots is documented in the cloud {named}; use delegated")
+        if teams.edits and not cloud.edits:
+            raise Misplaced((*place, "edits"), f"messages cannot be changed through Graph in the cloud {named}")
+
+    def _takes_notes(self, index: int, route: Route) -> None:
+        """Refuses a route to notes of which none can ever be written."""
+        sent = [
+            event.split(".")
+            for event in EVENTS
+            if event.split(".")[0] in self.zoho.modules and hears(route.events, [event])
+        ]
+        if not sent or any(MODULES[module].comments and what != DELETED for module, what in sent):
+            return
+        without = dict.fromkeys(module for module, _ in sent if not MODULES[module].comments)
+        reason = no_notes_on(*without) if without else "a deleted record takes no notes"
+        able = ", ".join(name for name, module in MODULES.items() if module.comments)
+        raise Misplaced(("routes", index, "events"), f"{reason}; a zoho_comment destination is for {able}")
 
     def compiled(self) -> dict[str, Any]:
         """The plain data that the functions work with."""
         data: dict[str, Any] = self.model_dump(mode="json", exclude_none=True, by_alias=True)
         data.setdefault("microsoft", {})
+        if self.locale != ConnectionFile.model_fields["locale"].default:
+            from ml_connector.config.formats import formats_of
+
+            data["formats"] = formats_of(self.locale)
         return data

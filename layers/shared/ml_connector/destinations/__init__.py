@@ -20,6 +20,7 @@ from ml_connector.vendors.http import Http
 KINDS: Mapping[str, str] = {
     "teams": "ml_connector.destinations.teams",
     "monday": "ml_connector.destinations.monday",
+    "zoho_comment": "ml_connector.destinations.zoho_comment",
 }
 
 

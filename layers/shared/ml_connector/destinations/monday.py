@@ -7,6 +7,7 @@ same `create_item`, and a deterministic Idempotency-Key with the stored exact bo
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,18 +20,24 @@ from jmespath.exceptions import JMESPathError
 from ml_connector.connections import Connection
 from ml_connector.destinations import Toolbox
 from ml_connector.errors import Gone, NeedsAttention, RetryLater, Undeliverable, Unknown
-from ml_connector.events import Event
+from ml_connector.events import DELETED, Event
 from ml_connector.modules import MODULES
-from ml_connector.ports import Clock, Memory, Receipt, Request
-from ml_connector.records import Record, as_mapping
+from ml_connector.ports import Clock, Memory, NothingThere, Receipt, Request
+from ml_connector.records import Record, as_mapping, same_status
 from ml_connector.regions import web_link
 from ml_connector.vendors import monday
 
 KEY_LIVES = timedelta(minutes=25)
 """How long an unanswered create is repeated with its key; monday keeps answers for 30 minutes (6)."""
+COVERED = frozenset({
+    "module", "id", "number", "party", "date", "due", "currency", "amount", "balance", "status", "reference", "mode",
+    "applied", "custom", "label", "title", "external_id", "link", "lines_text",
+})  # fmt: skip
+"""What of `as_mapping` and of our own fields cannot change without the record's fingerprint (records.py)."""
 NAME_LENGTH = 255
 LONG_TEXT = 2000
 TEXT = 2000
+_PLAIN_PATH = re.compile(r"\w+(\.\w+)*")
 
 
 def connect(name: str, settings: Mapping[str, Any], connection: Connection, tools: Toolbox) -> Monday:
@@ -60,13 +67,16 @@ class Monday:
         self._api = api
         self._clock = clock
         self._columns = [
-            (column, each["type"], jmespath.compile(each["from"]), each.get("labels", {}))
+            (column, each["type"], jmespath.compile(each["from"]), _by_status(each.get("labels", {})))
             for column, each in settings["columns"].items()
         ]
+        self.covered = all(_covered(each["from"]) for each in settings["columns"].values())
 
     # --- rendering -------------------------------------------------------------------------------------------
 
     def plan(self, event: Event, record: Record, memory: Memory) -> Request:
+        if event.action == DELETED:
+            return self._mark(record, memory)
         external_id = self._external_id(record)
         variables: dict[str, Any] = {
             "board": str(self._settings["board_id"]),
@@ -83,6 +93,24 @@ class Monday:
             NAMESPACE_URL, f"ml-connector:{self._settings['board_id']}:{external_id}:create:{memory.generation}"
         )
         return self._request("create", monday.CREATE, variables, record, str(key))
+
+    def _mark(self, record: Record, memory: Memory) -> Request:
+        """Sets the item's status and leaves all else as it was: of a deleted record nothing else is known."""
+        board = str(self._settings["board_id"])
+        values = {
+            column: encode(kind, record.status, labels, record.title)
+            for column, kind, path, labels in self._columns
+            if path.expression == "status"
+        }
+        if not values or not memory.external_id or memory.target not in ("", board):
+            raise NothingThere
+        variables = {
+            "board": board,
+            "item": memory.external_id,
+            "cols": json.dumps(values, ensure_ascii=False, separators=(",", ":")),
+            "labels": self._settings["create_labels"],
+        }
+        return self._request("update", monday.MARK, variables, record)
 
     def _request(
         self, operation: str, query: str, variables: Mapping[str, Any], record: Record, key: str = ""
@@ -169,6 +197,11 @@ class Monday:
         return Receipt("created", external_id=str(first["id"]), link=str(first.get("url") or ""), status=reply.status)
 
 
+def _covered(path: str) -> bool:
+    """True for a plain path to what the record's fingerprint covers; whatever else a path may reach is unknown."""
+    return _PLAIN_PATH.fullmatch(path) is not None and path.partition(".")[0] in COVERED
+
+
 def item_name(record: Record) -> str:
     """Document and party, 1 to 255 characters (3.3, 12)."""
     name = f"{record.title} · {record.party}" if record.party else record.title
@@ -200,6 +233,11 @@ def encode(kind: str, value: Any, labels: Mapping[str, str], title: str) -> Any:
         case "checkbox":
             return {"checked": "true" if text.lower() in ("true", "1", "yes") else "false"}
     raise AssertionError(f"unknown column type {kind}: the configuration's model should have refused it")
+
+
+def _by_status(labels: Mapping[str, str]) -> dict[str, str]:
+    """The board's labels by the one word that we have for each status, whichever of Zoho's stands in the file."""
+    return {same_status(word): label for word, label in labels.items()}
 
 
 def _label(status: str, labels: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """Webhooks from Zoho Books: verified over the raw bytes, then read (contracts: zoho-books 1 and 2).
 
 The body does not say what happened; the endpoint does. It may wrap the record in one of several keys, hold it at
-the root, or carry it in a form field `JSONString`.
+the root, or carry it in a form field `JSONString`. Of a deleted record it holds no more than the id.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from ml_connector.connections import Connection, Endpoint
 from ml_connector.errors import InboundRejected
-from ml_connector.events import Event
+from ml_connector.events import DELETED, Event, Version
 from ml_connector.modules import MODULES
-from ml_connector.records import BadRecord, Record, read
+from ml_connector.records import BadRecord, Record, deleted, read
 from ml_connector.sources import Inbound, Secrets, signature
 
 JSON_TYPES = ("application/json", "text/plain", "text/json")
@@ -49,8 +49,9 @@ def translate(
     if organization not in (None, "") and str(organization) != connection.organization_id:
         raise InboundRejected(422, "organization_mismatch")
     payload = _record(data, endpoint.module)
+    deletes = endpoint.action == DELETED
     try:
-        record = read(endpoint.module, payload)
+        record = (deleted if deletes else read)(endpoint.module, payload)
     except BadRecord as error:
         raise InboundRejected(422, "record_unusable", str(error)) from error
     event = Event(
@@ -58,7 +59,7 @@ def translate(
         module=endpoint.module,
         record_id=record.id,
         action=endpoint.action,
-        version=record.version,
+        version=Version.deletion(received_at) if deletes else record.version,
         origin="webhook",
         received_at=received_at,
         correlation_id=correlation_id,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -82,6 +83,8 @@ class Http:
         self._monotonic = monotonic
         self._session = requests.Session()
         self._session.trust_env = False
+        # One session serves all connections: what a vendor sets for one must not go out with another's token.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._last = monotonic()
 
     def call(

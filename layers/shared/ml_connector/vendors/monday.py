@@ -32,6 +32,12 @@ UPDATE = """mutation UpdateRecord($board: ID!, $item: ID!, $name: String!, $cols
   name: change_simple_column_value(board_id: $board, item_id: $item, column_id: "name", value: $name) { id }
 }"""
 
+# Of a record that was deleted only the status is told: its name and values stay as they were.
+MARK = """mutation MarkRecord($board: ID!, $item: ID!, $cols: JSON!, $labels: Boolean) {
+  item: change_multiple_column_values(board_id: $board, item_id: $item, column_values: $cols,
+    create_labels_if_missing: $labels) { id url }
+}"""
+
 FIND = """query FindByExternalId($board: ID!, $col: String!, $val: String!) {
   items_page_by_column_values(board_id: $board, limit: 10, columns: [{column_id: $col, column_values: [$val]}]) {
     items { id url state column_values(ids: [$col]) { id text } }

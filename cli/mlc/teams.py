@@ -1,0 +1,236 @@
+"""`mlc teams`: the app that a Teams administrator uploads, where it is installed, and which channels there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from ml_connector.clouds import cloud_of, hosts
+from ml_connector.connections import Connection
+from ml_connector.errors import ConfigError, ConnectorError, NeedsAttention, Undeliverable
+from mlc import teams_app
+from mlc.options import DEFAULT_STACK, AsJson, Name, Profile, Region, StackName
+from mlc.output import Exit, console, fail, friendly, line, literal, say, table
+from mlc.stack import Stack
+
+if TYPE_CHECKING:
+    from ml_connector.vendors.microsoft.directory import Channel, Directory, Team
+
+group = typer.Typer(no_args_is_help=True, help="The Teams app, and the channels it can reach.")
+
+_VERSION = re.compile(r"\d{1,5}\.\d{1,5}\.\d{1,5}")
+
+
+@group.command(epilog="Example: mlc teams package acme-eu -o books-alerts.zip --website https://acme.example")
+@friendly
+def package(
+    connection: Name,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File; CONNECTION-teams-app.zip.")] = None,
+    name: Annotated[str, typer.Option("--name", help="What people see, at most 30 characters.")] = "Books alerts",
+    developer: Annotated[str, typer.Option(help="Your organization, at most 32 characters.")] = "ml-connector",
+    website: Annotated[
+        str,
+        typer.Option(help="A page of yours (https); /privacy and /terms are added.  [default: the stack's address]"),
+    ] = "",
+    app_version: Annotated[str, typer.Option("--app-version", help="A higher one for each upload.")] = "1.0.0",
+    stack: StackName = DEFAULT_STACK,
+    profile: Profile = None,
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the Teams app that an administrator uploads, and print the steps. It holds no secret."""
+    at = Stack(stack, profile, region)
+    configured = _registered(at, connection)
+    if not 0 < len(name) <= 30 or not 0 < len(developer) <= 32:
+        fail("--name has 1 to 30 characters, --developer 1 to 32", Exit.USAGE)
+    if not _VERSION.fullmatch(app_version):
+        fail("--app-version is three numbers, such as 1.0.1", Exit.USAGE)
+    parts = urlsplit(website or at.outputs["WebhookUrl"])
+    if website and (parts.scheme != "https" or not parts.hostname):
+        fail("--website must begin with https://", Exit.USAGE)
+    look = teams_app.Look(name, developer, website or f"https://{parts.netloc}", app_version)
+    file = output or Path(f"{connection}-teams-app.zip")
+    file.write_bytes(teams_app.package(configured, look))
+    steps = teams_app.steps(configured, str(file), list(teams_of(configured)))
+
+    def people() -> None:
+        console.print(f"[green]✓[/] {literal(file)}: {literal(name)} {app_version}")
+        _show_steps(steps)
+
+    data = {"file": str(file), "id": teams_app.manifest_id(configured), "version": app_version, "steps": steps}
+    say(data, as_json=as_json, people=people)
+
+
+@group.command(epilog="Example: mlc teams install acme-eu")
+@friendly
+def install(
+    connection: Name,
+    team: Annotated[
+        list[str] | None, typer.Option("--team", help="Group id of a team; the destinations' if left out.")
+    ] = None,
+    stack: StackName = DEFAULT_STACK,
+    profile: Profile = None,
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """Install the uploaded app in the teams. Where Graph does not let us, the steps are printed (exit code 3).
+
+    Needs the permissions AppCatalog.Read.All and TeamsAppInstallation.ReadWriteAndConsentSelfForTeam.All.
+    """
+    at = Stack(stack, profile, region)
+    configured = _registered(at, connection)
+    wanted = team or list(teams_of(configured))
+    if not wanted:
+        fail("no destination names a team_id; name a team with --team", Exit.USAGE)
+    identity = teams_app.manifest_id(configured)
+    directory = directory_of(at, configured)
+    steps = teams_app.steps(configured, f"what `mlc teams package {connection}` writes", wanted)
+    outcome: dict[str, str] = {}
+    problem = ""
+    try:
+        app = directory.catalogued(identity)
+        if not app:
+            problem = "the app is not in the organization's catalogue yet; upload it first"
+        for each in wanted if app else ():
+            if directory.installed(each, identity):
+                outcome[each] = "was installed already"
+            else:
+                directory.install(each, app, teams_app.PERMISSIONS)
+                outcome[each] = "installed"
+    except NeedsAttention:
+        raise
+    except Undeliverable as error:
+        problem = f"{error.reason}; do it by hand"
+
+    def people() -> None:
+        for identity, what in outcome.items():
+            console.print(f"[green]✓[/] {literal(identity)}: {what}")
+        if problem:
+            line(problem, "red")
+            _show_steps(steps)
+
+    say({"teams": outcome, "problem": problem, "steps": steps if problem else []}, as_json=as_json, people=people)
+    if problem:
+        raise typer.Exit(Exit.FOUND_PROBLEMS)
+
+
+@group.command(epilog="Example: mlc teams channels acme-eu")
+@friendly
+def channels(
+    connection: Name,
+    stack: StackName = DEFAULT_STACK,
+    profile: Profile = None,
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """List teams and channels with the ids that a connection file wants, and which destination is which.
+
+    All teams with the permission Team.ReadBasic.All; without it, those that the file names and the app is installed in.
+    """
+    at = Stack(stack, profile, region)
+    configured = _registered(at, connection)
+    rows = [
+        {
+            "team": each.name,
+            "team_id": each.id,
+            "channel": channel.name + (" (archived)" if channel.archived else ""),
+            "channel_id": channel.id,
+            "kind": channel.kind,
+            "destinations": _destinations(configured, each.id, channel.id),
+            "problem": "",
+        }
+        if channel
+        else {"team": each.name, "team_id": each.id, "channel": "", "problem": problem}
+        for each, channel, problem in found(directory_of(at, configured), configured)
+    ]
+
+    def people() -> None:
+        listed = [row for row in rows if row["channel"]]
+        table(
+            ("team", "channel", "kind", "destinations", "team_id", "channel_id"),
+            [
+                (
+                    row["team"],
+                    row["channel"],
+                    row["kind"],
+                    ", ".join(row["destinations"]),
+                    row["team_id"],
+                    row["channel_id"],
+                )
+                for row in listed
+            ],
+        )
+        for row in rows:
+            if row["problem"]:
+                line(f"{row['team'] or row['team_id']}: {row['problem']}", "yellow")
+
+    say(rows, as_json=as_json, people=people)
+    if not any(row["channel"] for row in rows):
+        fail(f"no channel can be seen; is the app installed? mlc teams install {connection}", Exit.FOUND_PROBLEMS)
+
+
+# --- the work ------------------------------------------------------------------------------------------------------
+
+
+def directory_of(at: Stack, connection: Connection) -> Directory:
+    from ml_connector.vendors.microsoft import Graph
+    from ml_connector.vendors.microsoft.directory import Directory
+
+    cloud = cloud_of(connection.microsoft)
+    return Directory(Graph(at.http(hosts(cloud)), at.tokens, cloud), connection.name, cloud)
+
+
+def teams_of(connection: Connection) -> Mapping[str, list[str]]:
+    """The teams that destinations name, with those destinations."""
+    teams: dict[str, list[str]] = {}
+    for name, settings in connection.destinations.items():
+        if settings["type"] == "teams" and settings.get("team_id"):
+            teams.setdefault(settings["team_id"], []).append(name)
+    return teams
+
+
+def found(directory: Directory, connection: Connection) -> Iterator[tuple[Team, Channel | None, str]]:
+    """Each channel with its team; a team that does not show its channels comes once, with the reason."""
+    from ml_connector.vendors.microsoft.directory import Team
+
+    try:
+        teams = list(directory.teams())
+    except NeedsAttention:
+        raise
+    except Undeliverable:
+        teams = [Team(team_id, "") for team_id in teams_of(connection)]
+    for team in teams:
+        try:
+            named = team if team.name else directory.team(team.id)
+            for channel in directory.channels(team.id):
+                yield named, channel, ""
+        except NeedsAttention:
+            raise
+        except ConnectorError as error:
+            yield team, None, str(error)
+
+
+def _destinations(connection: Connection, team_id: str, channel_id: str) -> list[str]:
+    return [
+        name
+        for name, settings in connection.destinations.items()
+        if (settings.get("team_id"), settings.get("channel_id")) == (team_id, channel_id)
+    ]
+
+
+def _registered(at: Stack, name: str) -> Connection:
+    """The connection, if it has an app registration."""
+    connection = at.connection(name)
+    if not connection.microsoft.get("client_id"):
+        raise ConfigError(f"connection {name!r} has no [microsoft] with tenant_id and client_id: no app is registered")
+    return connection
+
+
+def _show_steps(steps: list[str]) -> None:
+    for number, step in enumerate(steps, 1):
+        line(f"{number}. {step}")
