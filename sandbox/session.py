@@ -92,9 +92,17 @@ class Box:
         """
         connection = self.enter(file, site, workflows, consented=True)
         if site is None:
-            at = onboarding.LocalMlc(self.stack, self.zoho.advance)
+            passed: list[float] = []
+
+            def pause(seconds: float) -> None:
+                passed.append(seconds)
+                self.zoho.advance(seconds)
+
+            at = onboarding.LocalMlc(self.stack, pause)
             onboarding.agree(at, self.stack, self.zoho, connection)
             onboarding.install_webhooks(at, connection)
+            # Back to everybody's time: people compare what they see with their watches.
+            self.zoho.advance(-sum(passed))
             return
         endpoints = self.secrets.get(connection.name, "webhooks")["endpoints"]
         for module in connection.modules:

@@ -222,6 +222,19 @@ def teams(patient: Patient) -> Verdict:
     return Verdict("ok", "; ".join(right) or f"credentials of {', '.join(names)} are stored")
 
 
+def monday(patient: Patient) -> Verdict:
+    """The token, and the board of each monday destination."""
+    from mlc import doctor_monday
+
+    if not doctor_monday.destinations(patient.connection):
+        return Verdict("skipped", "no destination is on monday.com")
+    wrong, right = doctor_monday.faults(patient.at, patient.connection)
+    if wrong:
+        types = tuple(dict.fromkeys(each[2] for each in wrong if each[2]))
+        return Verdict("wrong", "; ".join(each[0] for each in wrong), wrong[0][1], types)
+    return Verdict("ok", "; ".join(right))
+
+
 CHECKS: Sequence[tuple[str, Check]] = (
     ("credentials", credentials),
     ("token", token),
@@ -229,6 +242,7 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("permissions", permissions),
     ("webhooks", webhooks),
     ("teams", teams),
+    ("monday", monday),
 )
 
 

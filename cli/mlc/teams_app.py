@@ -98,5 +98,5 @@ def steps(connection: Connection, file: str, teams: Sequence[str]) -> list[str]:
         f"In each team ({', '.join(teams) or 'that a destination names'}): Manage team > Apps > More apps, choose it, "
         f"Add; the owner agrees to what it may read. Or: mlc teams install {name}",
         "In a private or shared channel, also enable the app for the channel (Manage channel > Apps).",
-        f"mlc doctor {name} --post    posts a test card to each channel and takes it away again.",
+        f"mlc doctor {name} --post    posts a test card to each channel and takes it away again (a workflow cannot).",
     ]

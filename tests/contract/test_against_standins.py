@@ -226,7 +226,7 @@ def company() -> Company:
 
 # --- documents ---------------------------------------------------------------------------------------------------
 
-DOCUMENTS = {name: getattr(monday, name) for name in ("CREATE", "UPDATE", "MARK", "FIND", "STATE")}
+DOCUMENTS = {name: getattr(monday, name) for name in ("CREATE", "UPDATE", "MARK", "FIND", "BOARDS", "STATE")}
 
 
 @pytest.mark.parametrize("path", sorted({standin.EXCERPT, standin.schema_path()}), ids=lambda path: path.name)

@@ -21,6 +21,8 @@ EXAMPLE = str(ROOT / "examples" / "invoice.json")
         (EXAMPLE.replace("invoice", "invoce"), "invoice.created", f"did you mean FILE={EXAMPLE}?"),
         (EXAMPLE, "invoice.create", "invoice.create is no event; did you mean EVENT=invoice.created?"),
         (EXAMPLE, "nonsense", "events are invoice.created, "),
+        (EXAMPLE, "invoice.paid", ""),
+        (EXAMPLE, "expense.created", "does not carry expense; it carries invoice, bill, "),
         (EXAMPLE, "", "FILE needs an EVENT"),
         ("", "invoice.created", "both, or neither"),
         (str(ROOT / "examples"), "invoice.created", "there is no file"),

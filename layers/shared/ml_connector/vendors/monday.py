@@ -44,6 +44,8 @@ FIND = """query FindByExternalId($board: ID!, $col: String!, $val: String!) {
   }
 }"""
 
+BOARDS = """query BoardsSeen($ids: [ID!]) { boards(ids: $ids, limit: 100) { id name } }"""
+
 STATE = """query ItemsState($ids: [ID!]!) { items(ids: $ids, limit: 100) { id state } }"""
 
 _BUSY = {
