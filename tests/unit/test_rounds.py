@@ -17,8 +17,6 @@ from ml_connector.limits import Quota
 from ml_connector.reconcile import Found, Reconcile
 from ml_connector.rounds import (
     CLAIM,
-    COUNTED_EVERY,
-    COUNTED_OFTEN,
     UNKNOWN_QUOTA,
     WORKERS,
     Done,
@@ -437,7 +435,7 @@ def test_tight_until_the_organizations_midnight(stand: Stand) -> None:
 
 def test_webhooks_are_counted_hourly_and_near_the_cap_often(stand: Stand) -> None:
     """The count costs calls, too."""
-    for count, every in ((499, COUNTED_EVERY), (500, COUNTED_OFTEN)):
+    for count, every in ((499, timedelta(hours=1)), (500, timedelta(minutes=10))):
         stand.history.entries = sent(count)
         stand.turns.rows.clear()
         stand.rounds.run("acme-eu", "run-1", lambda: True)

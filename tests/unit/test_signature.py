@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_connector.sources import signature
-from ml_connector.sources.signature import FORM, MAX_CANDIDATES, MAX_PAIRS, candidates, fault, matches
+from ml_connector.sources.signature import FORM, MAX_PAIRS, candidates, fault, matches
 from tests.unit.ingest.world import FIXTURES, sign
 
 CONTRACTS = Path(os.environ.get("CONTRACTS_DIR", Path(__file__).parents[2] / "../shared/contracts"))
@@ -57,7 +57,7 @@ def test_without_a_query_and_with_json_there_is_one_reading() -> None:
 def test_a_short_fixed_list_of_readings(query: str, form: bool, body: bytes) -> None:
     """At most six texts are tried, each once, whatever comes in; none of it raises."""
     texts = [text for _, text in candidates(query, FORM if form else JSON, body)]
-    assert (0 if form else 1) <= len(texts) <= MAX_CANDIDATES
+    assert (0 if form else 1) <= len(texts) <= 6
     assert len(set(texts)) == len(texts)
 
 
