@@ -291,12 +291,14 @@ def test_answer_that_drips_ends_at_the_deadline() -> None:
 
 
 def test_addresses_are_in_no_log() -> None:
-    """At DEBUG urllib3 writes them, and a workflow's is a secret; a logger set to DEBUG above it changes nothing."""
+    """Below ERROR urllib3 writes them, and a workflow's is a secret; a logger set to DEBUG above it changes nothing."""
     root = logging.getLogger()
     before = root.level
     root.setLevel(logging.DEBUG)
     try:
         assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.DEBUG)
+        # It tells of an answer with odd headers, and whose it was.
+        assert not logging.getLogger("urllib3.connection").isEnabledFor(logging.WARNING)
     finally:
         root.setLevel(before)
 

@@ -24,8 +24,8 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from ml_connector.errors import RetryLater, Undeliverable, Unknown
 
-# At DEBUG urllib3 logs addresses, and that of a Workflows webhook is a secret.
-logging.getLogger("urllib3").setLevel(logging.WARNING)
+# urllib3 logs addresses, at WARNING too (of answers with odd headers), and that of a Workflows webhook is a secret.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0

@@ -92,7 +92,7 @@ class ZohoApi:
             # Zoho's ten in ten minutes, and the secret's hundred versions a day (8).
             token = self._tokens.access_token(connection.name, "zoho", rejected=token)
             answer = self._once(connection, method, path, query, body, token)
-        return checked(answer, path, changes=method != "GET")
+        return checked(answer, path, changes=method != "GET", hidden=_secrets_in(body))
 
     def _once(
         self,
@@ -200,13 +200,24 @@ def _pause(answer: Answer, path: str) -> float | None:
     return None
 
 
-def checked(answer: Answer, path: str, *, changes: bool = False) -> dict[str, Any]:
-    """Zoho's error table: `code` first, then the status (8). `changes`: the call may have taken effect."""
+def _secrets_in(body: Mapping[str, Any] | None) -> list[str]:
+    """What of a webhook's settings nobody may read in an error: its address holds a token."""
+    return [str(body[name]) for name in ("url", "secret") if body and body.get(name)]
+
+
+def checked(answer: Answer, path: str, *, changes: bool = False, hidden: Sequence[str] = ()) -> dict[str, Any]:
+    """Zoho's error table: `code` first, then the status (8). `changes`: the call may have taken effect.
+
+    `hidden` is taken out of what Zoho says, before that is cut.
+    """
     data = answer.json()
     code = _code(answer)
     if code == 0 and isinstance(data, dict):
         return data
-    said = str(data.get("message", ""))[:200] if isinstance(data, dict) else ""
+    said = str(data.get("message", "")) if isinstance(data, dict) else ""
+    for secret in hidden:
+        said = said.replace(secret, "…")
+    said = said[:200]
     where = f"Zoho Books, {path}"
     if (pause := _pause(answer, path)) is not None:
         what = "the day's API quota is used up" if code == _DAILY else f"too many requests ({code})"

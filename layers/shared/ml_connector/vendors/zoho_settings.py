@@ -150,7 +150,7 @@ class ZohoSettings:
         try:
             return self._call(connection, path, method, body=body, repeatable=repeatable)
         except Refused as error:
-            raise _named(error, body) from None
+            raise _named(error) from None
 
     def _delete(self, connection: Connection, path: str) -> None:
         try:
@@ -190,17 +190,13 @@ class ZohoSettings:
         self._last = self._now()
 
 
-def _named(error: Refused, body: Mapping[str, Any]) -> Refused | NameTaken | RulesUnavailable:
-    """A refusal by its name, without what is secret of that which Zoho repeats."""
-    reason = error.reason
-    for name in ("url", "secret"):
-        if body.get(name):
-            reason = reason.replace(str(body[name]), "…")
+def _named(error: Refused) -> Refused | NameTaken | RulesUnavailable:
+    """A refusal by its name."""
     if error.code == _NAME_TAKEN:
-        return NameTaken(reason, error.status)
-    if _PLAN.search(reason):
-        return RulesUnavailable(reason, error.status)
-    return Refused(reason, error.status or 0, error.code)
+        return NameTaken(error.reason, error.status)
+    if _PLAN.search(error.reason):
+        return RulesUnavailable(error.reason, error.status)
+    return error
 
 
 def _webhook(row: Mapping[str, Any]) -> ZohoWebhook:

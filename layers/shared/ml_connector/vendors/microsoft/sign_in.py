@@ -58,7 +58,9 @@ class SignIn:
         data = asked(self._http, credentials, lambda app: app.acquire_token_by_auth_code_flow(flow, answer))
         claims = data.get("id_token_claims") or {}
         # It came from Entra itself, over TLS: that stands in for its signature (OpenID Connect Core 3.1.3.7).
-        if (claims.get("tid"), claims.get("aud")) != (credentials["tenant_id"], credentials["client_id"]):
+        # Ids are the same in capitals, which connection files may use.
+        given, wanted = (claims.get("tid"), claims.get("aud")), (credentials["tenant_id"], credentials["client_id"])
+        if [str(each).lower() for each in given] != [each.lower() for each in wanted]:
             raise NeedsAttention("The account that signed in is of another tenant.", remedy="consent")
         if not data.get("refresh_token"):
             raise NeedsAttention("Microsoft sent no refresh token.", remedy="consent")
