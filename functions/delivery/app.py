@@ -10,7 +10,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from ml_connector.bootstrap import lanes
+from ml_connector.bootstrap import courier, lanes
 from ml_connector.errors import RetryLater, Undeliverable
 from ml_connector.events import Delivery
 from ml_connector.lanes import Message
@@ -76,7 +76,7 @@ def _done(step: Callable[[], None]) -> bool:
 def _reject(record: dict[str, Any], reason: str) -> None:
     logger.error("unreadable message parked", extra={"message_id": record["messageId"], "reason": reason})
     metrics.add_metric("DeliveriesParked", MetricUnit.Count, 1)
-    lanes(faulted).courier.reject(record["body"], record["messageId"], reason)
+    courier().reject(record["body"], record["messageId"], reason)
 
 
 def _work(record: dict[str, Any], delivery: Delivery) -> None:

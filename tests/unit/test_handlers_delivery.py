@@ -53,6 +53,7 @@ def courier() -> Courier:
 def queue(courier: Courier, monkeypatch: pytest.MonkeyPatch) -> Queue:
     fake = Queue()
     monkeypatch.setattr(app, "lanes", lambda faulted: Lanes(courier, fake, Clock(), faulted))  # type: ignore[arg-type]
+    monkeypatch.setattr(app, "courier", lambda: courier)
     return fake
 
 

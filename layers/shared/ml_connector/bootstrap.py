@@ -168,9 +168,10 @@ def courier() -> Courier:
 
 @cache
 def lanes(faulted: Callable[[Exception], None] = lambda error: None) -> Lanes:
+    from ml_connector.carriers import Carriers
     from ml_connector.lanes import Lanes
 
-    return Lanes(courier(), queue(), utc_now, faulted)
+    return Lanes(Carriers(courier(), {}), queue(), utc_now, faulted)
 
 
 @cache

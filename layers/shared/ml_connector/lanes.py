@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from ml_connector.delivery import Courier, Result
+from ml_connector.carriers import Carrier
+from ml_connector.delivery import Result
 from ml_connector.errors import RetryLater, Throttled
 from ml_connector.events import Delivery
 from ml_connector.ports import Clock
@@ -53,9 +54,9 @@ class Queue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """Hands messages to the courier, and what failed to its own group. `faulted` is told what is not raised."""
+    """Hands messages to who carries them, and what failed to its own group. `faulted` is told what is not raised."""
 
-    courier: Courier
+    carrier: Carrier
     queue: Queue
     clock: Clock
     faulted: Callable[[Exception], None] = lambda error: None
@@ -74,7 +75,7 @@ class Lanes:
             return Result("moved", "its time has come")
         first = datetime.fromisoformat(delivery.since) if delivery.since else message.first_received
         try:
-            return self.courier.carry(delivery, message.receives + delivery.tries, first)
+            return self.carrier.carry(delivery, message.receives + delivery.tries, first)
         except RetryLater as later:
             seconds = math.ceil(later.after or 1)
             if in_lane and isinstance(later, Throttled) and message.receives < CRASHES - 1:
