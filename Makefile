@@ -8,10 +8,10 @@ export SAM_CLI_TELEMETRY := 0
 export UV_NO_PROGRESS := 1
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test check bench soak build deploy lock clean
+.PHONY: help setup demo test check bench soak build deploy vendor-schemas lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 # --- set-up: uv, a Python, the locked environments, the page's card renderer -----------------------------------
 
@@ -70,6 +70,9 @@ build: setup ## the bundle for Lambda, into .aws-sam/release/build
 
 deploy: build ## build, then `sam deploy` (asks; see samconfig.toml)
 	.venv/bin/sam deploy $(ARGS)
+
+vendor-schemas: .venv/.ready ## fetch monday's own GraphQL schema again where it is missing (sandbox/vendors/published)
+	@$(PYTHON) -m sandbox.vendors.schemas
 
 lock: .venv/.ready ## resolve the dependencies again and write locks/
 	$(UV) pip compile -q --universal --upgrade --generate-hashes --no-annotate --no-header -p 3.11 \

@@ -17,6 +17,7 @@ import requests
 from ml_connector.connections import Connection
 from ml_connector.vendors.zoho_settings import ZohoSettings
 from mlc import auth
+from mlc.board_webhooks import BoardDesk
 from mlc.stack import Stack
 from mlc.webhook_desk import open_desk
 from sandbox.aws import LocalStack
@@ -80,7 +81,13 @@ def _get(url: str) -> requests.Response:
 
 
 def install_webhooks(at: LocalMlc, connection: Connection) -> int:
-    """`mlc webhooks install`: how many webhooks, each with its rule, Zoho has now."""
+    """`mlc webhooks install`: how many webhooks, each with its rule, Zoho has now. Boards get theirs, too.
+
+    Raises NotConnected for a board that refuses them.
+    """
+    boards = BoardDesk(at, connection).install()
+    if boards.failed:
+        raise NotConnected(str(boards.data))
     desk = open_desk(at, connection.name)
     endpoints = desk.endpoints
     with desk.alone():

@@ -121,6 +121,10 @@ class Box:
                 self.enter(site.file(), site)
         self.stack.invoke("refresh_tokens", {})
 
+    def listen(self) -> None:
+        """From now on Graph tells of the channels of all connections: what the hourly schedule does."""
+        self.stack.invoke("renew_subscriptions", {})
+
     def settled(self, seconds: float = 60.0) -> bool:
         """Waits until no delivery is queued or under way; False if some still are after that time."""
         until = time.monotonic() + seconds
@@ -164,12 +168,14 @@ def sandbox(
     prewarm: Sequence[str] = ("ingest", "delivery"),
     hidden_seconds: int | None = None,
     limits_percent: int = 100_000,
+    digests: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Box]:
     """Starts everything, connects the example connection, and removes it all at the end.
 
     `hidden_seconds`: after how long a message comes back whose function was killed, instead of the template's time.
     `limits_percent`: how much of the vendors' limits we count down ourselves; so much that only the stand-ins' do.
+    `digests`: as the example connection has them; without, every message is posted, however many there are.
     """
     progress("starting the stand-ins of Zoho Books, Microsoft and monday.com")
     with vendors() as stand_ins:
@@ -180,18 +186,30 @@ def sandbox(
             "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
         }
         with local_stack(build, parameters, folder, parallel=("delivery",), progress=progress) as stack:
+            _say_where_webhooks_are(stack)
             if hidden_seconds:
                 _hide_for(stack, hidden_seconds)
             stack.prewarm(*prewarm)
             box = _box(stack, stand_ins)
-            file = load(CONNECTION_FILE)
+            file = load(CONNECTION_FILE) if digests else _undigested(load(CONNECTION_FILE))
             progress(
                 f"connecting {file.connection}: {CONNECTION_FILE.relative_to(ROOT)}, Zoho's consent, webhooks by API"
+            )
+            progress(
+                "it counts as applied an hour ago: so reconcile tells of a bill some minutes old as new, not changed"
             )
             box.connect(file, workflows={"large-invoices": world.WORKFLOW_URL})
             box.connection = file.connection
             stack.invoke("refresh_tokens", {})
             yield box
+
+
+def _undigested(file: ConnectionFile) -> ConnectionFile:
+    data = file.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for each in data["destinations"].values():
+        if each["type"] == "teams":
+            each["digest"] = {"above": 0}
+    return ConnectionFile.model_validate(data)
 
 
 class StandIns:
@@ -263,8 +281,18 @@ def _hide_for(stack: LocalStack, seconds: int) -> None:
     stack.client("sqs").set_queue_attributes(
         QueueUrl=stack.outputs["DeliveriesQueueUrl"], Attributes={"VisibilityTimeout": str(seconds)}
     )
+    _set(stack, "DeliveryFunction", LEASE_SECONDS=str(seconds - 2), ATTENTION_SECONDS="2", MISSING_SECONDS="5")
+
+
+def _say_where_webhooks_are(stack: LocalStack) -> None:
+    """The API's own name resolves in AWS only: who tells Microsoft Graph where to call gets the local address."""
+    for function in ("RenewSubscriptionsFunction", "DeliveryFunction"):
+        _set(stack, function, WEBHOOKS_URL=f"{stack.webhook_url}/webhooks")
+
+
+def _set(stack: LocalStack, function: str, **changes: str) -> None:
+    """Variables of a function, beside those of the template."""
     functions = stack.client("lambda")
-    name = stack.deployment.physical["DeliveryFunction"]
+    name = stack.deployment.physical[function]
     variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    variables |= {"LEASE_SECONDS": str(seconds - 2), "ATTENTION_SECONDS": "2", "MISSING_SECONDS": "5"}
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": {**variables, **changes}})

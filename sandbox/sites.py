@@ -21,7 +21,8 @@ class Site:
     """One company. Every module has a channel of its own, and all have the board.
 
     `retry`, `zoho` (what it says besides) and `routes` are the connection file's; without routes all that happens to a
-    module goes to its channel and onto the board. `notes` is the name of a zoho_comment destination.
+    module goes to its channel and onto the board. `notes` is the name of a zoho_comment destination, `ledger` what the
+    file says of the board besides. Unless `digest` says otherwise, every message is posted, however many there are.
     """
 
     number: int
@@ -32,6 +33,8 @@ class Site:
     zoho: Mapping[str, Any] = field(default_factory=dict)
     office: bool = False
     notes: str = ""
+    ledger: Mapping[str, Any] = field(default_factory=dict)
+    digest: Mapping[str, Any] = field(default_factory=lambda: {"above": 0})
 
     @property
     def connection(self) -> str:
@@ -54,6 +57,11 @@ class Site:
         return f"sandbox-monday-token-of-site-{self.number}"
 
     @property
+    def person(self) -> str:
+        """The id of a user who works on the board, and is called Asha Rao."""
+        return f"9{self.board}"
+
+    @property
     def channels(self) -> dict[str, str]:
         """Channel by Teams destination."""
         return {
@@ -63,13 +71,17 @@ class Site:
 
     def file(self) -> ConnectionFile:
         """The connection file, as if it were read from TOML."""
-        place = {"type": "teams", "team_id": world.MICROSOFT_TEAM}
+        place = {"type": "teams", "team_id": world.MICROSOFT_TEAM, "digest": dict(self.digest)}
         ledger: dict[str, Any] = {"type": "monday", "board_id": int(self.board), "group": world.MONDAY_GROUP}
         if self.columns:
             ledger["columns"] = self.columns
         # Newer releases pace themselves by the account's plan.
-        if "plan" in ConnectionFile.model_json_schema()["$defs"]["Monday"]["properties"]:
+        known = ConnectionFile.model_json_schema()["$defs"]["Monday"]["properties"]
+        if "plan" in known:
             ledger["plan"] = "pro"
+        if self.columns and "lines" in known:
+            ledger["lines"] = "none"
+        ledger |= self.ledger
         return ConnectionFile.model_validate(
             {
                 "connection": self.connection,
@@ -122,13 +134,22 @@ class Site:
             },
             "monday": {
                 "accounts": [{"account_id": self.board, "slug": self.connection, "plan": "pro"}],
-                "users": [{"token": self.monday_token, "user_id": self.board, "account_id": self.board}],
+                "users": [
+                    {"token": self.monday_token, "user_id": self.board, "account_id": self.board},
+                    {
+                        "token": f"{self.monday_token}-person",
+                        "user_id": self.person,
+                        "account_id": self.board,
+                        "name": "Asha Rao",
+                    },
+                ],
                 "boards": [
                     {
                         "board_id": self.board,
                         "account_id": self.board,
                         "name": f"Zoho Books of site {self.number}",
                         "columns": columns,
+                        "subitem_columns": world.line_columns(),
                         "groups": [{"id": world.MONDAY_GROUP, "title": "Zoho Books"}],
                     }
                 ],

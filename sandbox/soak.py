@@ -293,6 +293,10 @@ def compare(box: Box, sites: Sequence[Site], figures: Figures) -> list[str]:
             for item in items:
                 total = str(item["text"]["zb_total"])
                 count("lost", float(total or 0) == int(newest[1:]), f"{about}: item says {total}, Zoho {newest}")
+                shown = [each["text"]["zb_line_id"] for each in item["subitems"] if each["state"] == "active"]
+                lines = {str(each["line_item_id"]) for each in record.get("line_items") or ()}
+                count("duplicated_items", len(shown) == len(set(shown)), f"{about}: lines twice: {shown}")
+                count("lost", set(shown) == lines, f"{about}: lines {shown}, Zoho {sorted(lines)}")
                 times = [each["zb_synced"] for each in changes[item["id"]]]
                 count("order_violations", times == sorted(times), f"{about}: item went {times}")
 
@@ -306,6 +310,10 @@ def compare(box: Box, sites: Sequence[Site], figures: Figures) -> list[str]:
                 len(messages) <= 1 + flagged,
                 f"{about}: {len(messages)} messages, {flagged} flagged",
             )
+            told = [
+                reply["card"]["body"][0]["id"] for message in messages for reply in message["replies"] if reply["card"]
+            ]
+            count("duplicated_messages", len(told) <= len(set(told)) + flagged, f"{about}: told twice: {told}")
             current = [each for each in messages if each["id"] == rows.get(name, Memory()).external_id]
             says = [shown_in(each["card"]).get("Reference") for each in current]
             count("lost", says == [newest], f"{about}: message says {says}, Zoho {newest}")

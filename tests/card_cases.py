@@ -15,6 +15,7 @@ from typing import Any
 from ml_connector.changes import snapshot
 from ml_connector.config.load import parse
 from ml_connector.connections import Connection
+from ml_connector.destinations.teams import digest
 from ml_connector.destinations.teams.cards import Cards
 from ml_connector.events import DELETED, Event, Version
 from ml_connector.modules import EVENTS, MODULES
@@ -56,6 +57,10 @@ title = "{headline}"
 fields = ["due", "balance", "base", "custom.cf_cost_centre", "reference", "id"]
 [destinations.finance.card.labels]
 invoice = "Rechnung"
+"many.invoice" = "Rechnungen"
+all = "Alle {label}"
+digest_new = "{count} neue {label}"
+digest_some = "{count} {label} {status}"
 created = "Neu: {label} {number}"
 due = "Fällig"
 balance = "Offen"
@@ -71,6 +76,13 @@ open_monday = "In monday öffnen"
 as_of = "Stand {date}"
 "custom.cf_cost_centre" = "Kostenstelle"
 "status.sent" = "Versendet"
+"""
+GERMAN_REPLIES = """
+[destinations.finance.card.labels]
+"status.paid" = "Bezahlt"
+"mode.banktransfer" = "Überweisung"
+on = "am {date}"
+by = "per {mode}"
 """
 _STRANGE = "[click](https://evil.example) **b** _i_ `c` <at>all</at> <b>h</b> {{DATE(2026-01-01T00:00:00Z)}}"
 _ARABIC = "شركة ميناء الإسكندرية للتجارة (فرع ٢)"
@@ -91,6 +103,21 @@ def card(
 ) -> dict[str, Any]:
     """The card of an event about the usual record with `changes`; `before`: fields as the card showed them."""
     at = at or connection()
+    happened, record, memory = _happened(event, before, changes)
+    return Cards(at.destinations["finance"], at, lambda: NOW).card(happened, record, replace(memory, links=links or {}))
+
+
+def reply(
+    event: str, *, before: Mapping[str, Any], at: Connection | None = None, state: bool = False, **changes: Any
+) -> dict[str, Any]:
+    """What is told in the thread with the same event."""
+    at = at or connection()
+    told_of = Cards(at.destinations["finance"], at, lambda: NOW).reply(*_happened(event, before, changes), state=state)
+    assert told_of is not None
+    return told_of.card
+
+
+def _happened(event: str, before: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> tuple[Event, Record, Memory]:
     module, action, status = told(event)
     payload = next(iter(sample(module, IDENTITY, NUMBER, NOW, action=action, status=status).values())) | changes
     record = (deleted if action == DELETED else read)(module, payload)
@@ -98,11 +125,10 @@ def card(
         record = replace(record, number=read(module, next(iter(sample(module, IDENTITY, NUMBER, NOW).values()))).number)
     version = Version.deletion("2026-11-22T08:00:00.000000Z") if action == DELETED else record.version
     happened = Event("acme-eu", module, IDENTITY, action, version, "webhook", "", "", payload, status)
-    memory = _memory(read(module, payload | before)) if before is not None else Memory()
-    return Cards(at.destinations["finance"], at, lambda: NOW).card(happened, record, replace(memory, links=links or {}))
+    return happened, record, memory_of(read(module, payload | before)) if before is not None else Memory()
 
 
-def _memory(record: Record) -> Memory:
+def memory_of(record: Record) -> Memory:
     amount = "" if record.amount is None else f"{record.amount:f}"
     return Memory(
         "done", number=record.number, amount=amount, currency=record.currency, date=str(record.date or ""),
@@ -186,10 +212,78 @@ def odd() -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield "odd", name, content
 
 
+def replies() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What is told in a record's thread."""
+    due = {"status": "sent", "balance": "1284.50"}
+    payment = {"date": "2026-11-12", "payment_mode": "banktransfer", "amount": "1284.50"}
+    paid: dict[str, Any] = {"status": "paid", "balance": 0, "payments": [payment]}
+    cases = {
+        "paid": reply("bill.paid", before={"status": "open", "balance": "1284.50"}, **paid),
+        "partially paid": reply("invoice.partially_paid", before=due, balance="884.50"),
+        "void": reply("invoice.void", before=due),
+        "deleted": reply("invoice.deleted", before=due),
+        "other amount and date": reply(
+            "invoice.updated", before={"total": "1000", "balance": "1000", "due_date": "2026-11-30"}
+        ),
+        "as a person, whose card stays": reply("invoice.overdue", before=due, state=True),
+        "German": reply(
+            "bill.paid",
+            before={"status": "open", "balance": "1284.50"},
+            at=connection('locale = "de"\ntime_zone = "Europe/Berlin"', GERMAN_REPLIES),
+            **paid,
+        ),
+        "markdown": reply("invoice.updated", before={"reference_number": ""}, reference_number=_STRANGE),
+    }
+    for name, content in cases.items():
+        yield "replies", name, content
+
+
+def digests() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Of a burst, of a day, of quiet hours in another language, and from right to left."""
+    busy = {
+        "kind": "busy", "count": 124, "since": "2026-11-22T07:41:00+00:00", "others": 0,
+        "events": [
+            {"event": "invoice.created", "count": 98, "sums": {"EUR": "120400.00", "USD": "4000.00"}},
+            {"event": "invoice.paid", "count": 20, "sums": {"EUR": "18250.50"}},
+            {"event": "bill.created", "count": 6, "sums": {"EUR": "2200.00"}},
+        ],
+        "modules": ["bill", "invoice"],
+        "largest": [
+            {
+                "module": "invoice", "id": f"46000000009876{number}", "number": f"INV-00041{number}",
+                "party": "Harbour Lane Bakery", "amount": f"{9000 - 100 * number}.00", "currency": "EUR",
+            }
+            for number in range(5)
+        ],
+    }  # fmt: skip
+    day = {
+        "kind": "daily", "count": 12, "since": "2026-11-21T00:00:00+00:00", "modules": ["invoice", "bill"], "parked": 2,
+        "events": [
+            *(
+                {"event": f"{module}.{what}", "count": count, "sums": {"EUR": "1284.50"}}
+                for module in ("invoice", "bill")
+                for count, what in enumerate(("created", "due_this_week", "overdue"), 1)
+            ),
+            {"event": "customer_payment.created", "count": 0, "sums": {}},
+            {"event": "vendor_payment.created", "count": 1000, "sums": {"EUR": "90.00"}, "more": True},
+        ],
+    }  # fmt: skip
+    german = connection('locale = "de"\ntime_zone = "Europe/Berlin"', GERMAN)
+    cases = {
+        "busy": (connection(), busy),
+        "the day": (connection(), day),
+        "German": (german, {**busy, "kind": "quiet"}),
+        "right to left": (connection('locale = "ar"'), busy),
+    }
+    for name, (at, facts) in cases.items():
+        request = digest.request(at, "finance", "finance.busy-20261122T0741Z", facts)
+        yield "digest", name, request.body["activity"]["attachments"][0]["content"]
+
+
 def files() -> dict[str, dict[str, Any]]:
     """Cards by file and name."""
     found: dict[str, dict[str, Any]] = {}
-    for file, name, content in (*events(), *odd()):
+    for file, name, content in (*events(), *odd(), *replies(), *digests()):
         found.setdefault(file, {})[name] = content
     return found
 

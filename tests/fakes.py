@@ -22,6 +22,7 @@ from ml_connector.errors import Gone, Missing, NotQueued, RetryLater, Undelivera
 from ml_connector.events import DELETED, Delivery, Event, Version
 from ml_connector.gaps import Page
 from ml_connector.limits import Quota
+from ml_connector.links import Link, Outcome
 from ml_connector.modules import MODULES
 from ml_connector.parked import unwrap
 from ml_connector.ports import (
@@ -34,6 +35,7 @@ from ml_connector.ports import (
     NothingThere,
     Receipt,
     Request,
+    Shelved,
 )
 from ml_connector.records import Record, deleted, read
 from ml_connector.tokens import Due
@@ -119,6 +121,12 @@ def connection(name: str = "acme-eu", **changes: Any) -> Connection:
     return Connection.from_data({**data, **changes})
 
 
+def without_boards(**changes: Any) -> Connection:
+    """A connection that tells its channel alone."""
+    made = connection(routes=[{"events": ["*"], "when": {}, "to": ["finance"]}], **changes)
+    return replace(made, destinations={"finance": made.destinations["finance"]})
+
+
 def payload(module: str = "invoice", modified: str = "2026-11-22T08:50:00+0100", **changes: Any) -> dict[str, Any]:
     """A record as Zoho sends it (contracts: zoho-books 6.5)."""
     shape = MODULES[module]
@@ -199,6 +207,24 @@ class Audit:
 
 
 @dataclass
+class Shelf:
+    """What waits for digests, by connection and digest."""
+
+    held: dict[tuple[str, str], dict[str, Shelved]] = field(default_factory=dict)
+
+    def read(self, connection: str, digest: str) -> list[Shelved]:
+        return [each for _, each in sorted(self.held.get((connection, digest), {}).items())]
+
+    def put(self, shelved: Shelved) -> None:
+        # As it is stored: a delivery comes back from its text.
+        stored = replace(shelved, delivery=Delivery.from_json(shelved.delivery.to_json()))
+        self.held.setdefault((shelved.delivery.event.connection, shelved.digest), {})[shelved.key] = stored
+
+    def drop(self, shelved: Shelved) -> None:
+        self.held.get((shelved.delivery.event.connection, shelved.digest), {}).pop(shelved.key, None)
+
+
+@dataclass
 class Deliveries:
     """The delivery table: a write that does not name the revision in the row is a Conflict; row and entry, or neither.
 
@@ -208,13 +234,23 @@ class Deliveries:
     rows: dict[tuple[str, str], Memory] = field(default_factory=dict)
     audit: Audit = field(default_factory=Audit)
     history: list[Memory] = field(default_factory=list)
+    shelf: Shelf = field(default_factory=Shelf)
 
     def read(self, record_key: str, destination: str) -> Memory:
         others = {name: row.link for (key, name), row in self.rows.items() if key == record_key and name != destination}
         links = {name: link for name, link in others.items() if link}
         return replace(self.rows.get((record_key, destination), Memory()), links=links)
 
-    def write(self, record_key: str, destination: str, memory: Memory, entry: AuditEntry | None = None) -> Memory:
+    def write(
+        self,
+        record_key: str,
+        destination: str,
+        memory: Memory,
+        entry: AuditEntry | None = None,
+        *,
+        put: Shelved | None = None,
+        taken: Shelved | None = None,
+    ) -> Memory:
         if memory.rev != self.read(record_key, destination).rev:
             raise Conflict
         after = replace(memory, rev=memory.rev + 1)
@@ -224,6 +260,10 @@ class Deliveries:
         self.history.append(after)
         if entry:
             self.audit.entries.append(entry)
+        if put:
+            self.shelf.put(put)
+        if taken:
+            self.shelf.drop(taken)
         return after
 
     def of_record(self, record_key: str) -> Mapping[str, Memory]:
@@ -388,6 +428,33 @@ class AccessTokens:
         if rejected:
             self.refused.append(rejected)
         return f"bot-token-sEcReT{len(self.refused) or ''}"
+
+
+@dataclass
+class Links:
+    """Consents under way (links.Links)."""
+
+    begun: dict[str, Link] = field(default_factory=dict)
+    spent: set[str] = field(default_factory=set)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def begin(self, nonce: str, link: Link, ends: int) -> None:
+        self.begun[nonce] = link
+
+    def find(self, nonce: str) -> Link | None:
+        return self.begun.get(nonce)
+
+    def spend(self, nonce: str, ends: int) -> bool:
+        first = nonce not in self.spent
+        self.spent.add(nonce)
+        return first
+
+    def settle(self, nonce: str, outcome: Outcome, ends: int) -> None:
+        if outcome.state != "declined" or nonce not in self.outcomes:
+            self.outcomes[nonce] = outcome
+
+    def outcome(self, nonce: str) -> Outcome | None:
+        return self.outcomes.get(nonce)
 
 
 @dataclass
@@ -578,6 +645,60 @@ class ModelVendor:
         self.looks += 1
         found = None if self.hidden else next(iter(self.items), None)
         return Receipt("created", external_id=found) if found else None
+
+
+@dataclass
+class PartedVendor(ModelVendor):
+    """One whose versions take several requests: the item, then `parts` things within it, as replies in a thread.
+
+    `told` holds them as (item, status, version, number). Without keys they can be looked for, unless it is `blind`.
+    """
+
+    parts: int = 2
+    told: list[tuple[str, str, str, int]] = field(default_factory=list)
+    blind: bool = False
+
+    def plan(self, event: Event, record: Record, memory: Memory) -> Request:
+        if not memory.step or not memory.external_id:
+            return replace(ModelVendor.plan(self, event, record, memory), more=self.parts > 0)
+        version, number = str(event.version), memory.step
+        return Request(
+            operation="create",
+            method="POST",
+            url="https://vendor.example/part",
+            body={"item": memory.external_id, "status": record.status, "version": version, "number": number},
+            idempotency_key=f"{memory.external_id}:{version}:{number}",
+            about=record.title,
+            more=number < self.parts,
+            within=True,
+        )
+
+    def _create(self, request: Request) -> Receipt:
+        if not request.within:
+            return ModelVendor._create(self, request)
+        if request.body["item"] not in self.items:
+            raise Gone("a person deleted it")
+        replayed = self.keys and self._part(request) in self.told
+        if not replayed:
+            self.told.append(self._part(request))
+        identity = f"part-{len(self.told)}"
+        return Receipt("created", external_id=identity, link=f"https://vendor.example/{identity}", replayed=replayed)
+
+    def settle(self, request: Request, memory: Memory) -> Receipt | None:
+        if not request.within:
+            return ModelVendor.settle(self, request, memory)
+        if self.keys and self.clock() - datetime.fromisoformat(memory.first_attempt_at) < timedelta(minutes=25):
+            return self.send(request)
+        if self.blind:
+            raise CannotTell
+        self.looks += 1
+        part = self._part(request)
+        return Receipt("created", external_id=f"part-{self.told.index(part) + 1}") if part in self.told else None
+
+    @staticmethod
+    def _part(request: Request) -> tuple[str, str, str, int]:
+        body = request.body
+        return body["item"], body["status"], body["version"], body["number"]
 
 
 @dataclass

@@ -6,11 +6,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 from rich.text import Text
@@ -48,6 +48,7 @@ ERRORS_OF_ZOHO = {
 class Vendor(StrEnum):
     ZOHO = "zoho"
     MICROSOFT = "microsoft"
+    MONDAY = "monday"
 
 
 @group.command("zoho", epilog="Example: mlc auth zoho acme-eu   or   mlc auth zoho acme-eu --check")
@@ -85,7 +86,7 @@ def auth_zoho(
     if self_client or code_stdin:
         _by_code(at, configured, from_stdin=code_stdin)
     else:
-        nonce, url = begin(at, configured)
+        nonce, url = opened(at, consent(at), configured, redirect_uri(at))
         if not wait:
             data = {"connection": connection, "url": url, "redirect_uri": redirect_uri(at)}
             say(data, as_json=as_json, people=lambda: line(url))
@@ -114,24 +115,32 @@ def auth_microsoft(
     Only for destinations with transport = "delegated". The address works once, for ten minutes. Exit code 3 if access
     was refused, or with --check if nobody has signed in.
     """
-    from mlc import auth_microsoft as signing
+    from mlc import auth_microsoft
 
     at = Stack(stack, profile, region)
-    configured = at.connection(connection)
-    if not check:
-        nonce, url = signing.begin(at, configured)
-        if not wait:
-            data = {"connection": connection, "url": url, "redirect_uri": redirect_uri(at, "microsoft")}
-            say(data, as_json=as_json, people=lambda: line(url))
-            return
-        signing.invite(configured, url, redirect_uri(at, "microsoft"))
-        outcome = signing.ended(at, nonce, configured)
-        if outcome.state != "connected":
-            fail(outcome.text, Exit.FOUND_PROBLEMS)
-    found = signing.status(at, configured)
-    say(found, as_json=as_json, people=lambda: signing.show(found))
-    if not found["connected"]:
-        raise typer.Exit(Exit.FOUND_PROBLEMS)
+    _connect(at, at.connection(connection), auth_microsoft.SIGN_IN, wait=wait, check=check, as_json=as_json)
+
+
+@group.command("monday", epilog="Example: mlc auth monday acme-eu   or   mlc auth monday acme-eu --check")
+@friendly
+def auth_monday(
+    connection: Name,
+    wait: Annotated[bool, typer.Option(help="Wait until somebody has agreed, and show who.")] = True,
+    check: Annotated[bool, typer.Option("--check", help="Only show as whom boards are written.")] = False,
+    stack: StackName = DEFAULT_STACK,
+    profile: Profile = None,
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the address at which a monday user gives an app access, wait, and show who it was.
+
+    Not needed with a personal API token. The address works once, for ten minutes. Exit code 3 if access was refused,
+    or with --check if there is none.
+    """
+    from mlc import auth_monday
+
+    at = Stack(stack, profile, region)
+    _connect(at, at.connection(connection), auth_monday.JOIN, wait=wait, check=check, as_json=as_json)
 
 
 @group.command("revoke", epilog="Example: mlc auth revoke zoho acme-eu")
@@ -146,7 +155,7 @@ def auth_revoke(
     region: Region = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give Zoho's refresh token back and forget it here; a Microsoft service account's is only forgotten.
+    """Give Zoho's or monday's access back and forget it here; a Microsoft service account's is only forgotten.
 
     Events go on waiting in the queue until it is connected again. Exit code 3 if nothing is connected.
     """
@@ -160,6 +169,14 @@ def auth_revoke(
         signing.forget(at, connection)
         said = "the sign-in is forgotten here; to end it at Microsoft, revoke the account's sessions in Entra ID"
         data = {"connection": connection, "vendor": vendor.value, "revoked": False}
+        say(data, as_json=as_json, people=lambda: console.print(f"[green]✓[/] {literal(connection)}: {said}"))
+        return
+    if vendor is Vendor.MONDAY:
+        from mlc import auth_monday as joining
+
+        taken = joining.forget(at, connection)
+        said = "access was given back to monday" if taken else "forgotten here; to end it, uninstall the app in monday"
+        data = {"connection": connection, "vendor": vendor.value, "revoked": taken}
         say(data, as_json=as_json, people=lambda: console.print(f"[green]✓[/] {literal(connection)}: {said}"))
         return
     revoked = revoke(at, connection, forget=forget)
@@ -214,10 +231,52 @@ def redirect_uri(at: Stack, vendor: str = "zoho") -> str:
     return uri.replace("/zoho/callback", f"/{vendor}/callback")
 
 
-def begin(at: Stack, connection: Connection) -> tuple[str, str]:
+class Begins(Protocol):
+    def begin(self, connection: Connection, nonce: str, redirect_uri: str, by: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a vendor is connected: its use case, what a person is told and asked for, and what is shown afterwards.
+
+    `says` is told with the redirect URI, before the address; `seen` hints at errors that the vendor itself shows;
+    `done` is what the person was to do.
+    """
+
+    vendor: str
+    use_case: Callable[[Stack], Begins]
+    says: Callable[[str], Sequence[str]]
+    seen: Callable[[Connection], str]
+    done: str
+    status: Callable[[Stack, Connection], dict[str, Any]]
+    show: Callable[[Mapping[str, Any]], None]
+
+
+def _connect(at: Stack, connection: Connection, way: Way, *, wait: bool, check: bool, as_json: bool) -> None:
+    """The whole of a consent; with `check` only what came of one."""
+    uri = redirect_uri(at, way.vendor)
+    if not check:
+        nonce, url = opened(at, way.use_case(at), connection, uri)
+        if not wait:
+            data = {"connection": connection.name, "url": url, "redirect_uri": uri}
+            say(data, as_json=as_json, people=lambda: line(url))
+            return
+        for text in (*way.says(uri), f"It works once, for {LIFETIME.total_seconds() / 60:.0f} minutes:\n", f"{url}\n"):
+            _tell(text)
+        _tell("Waiting. Ctrl-C ends the waiting, not the address.")
+        outcome = ended(ConsentLinks(at.connections), nonce, way.done, way.seen(connection))
+        if outcome.state != "connected":
+            fail(outcome.text, Exit.FOUND_PROBLEMS)
+    found = way.status(at, connection)
+    say(found, as_json=as_json, people=lambda: way.show(found))
+    if not found["connected"]:
+        raise typer.Exit(Exit.FOUND_PROBLEMS)
+
+
+def opened(at: Stack, use_case: Begins, connection: Connection, uri: str) -> tuple[str, str]:
     """A new link: its nonce, and the address to open. That of a sandbox is the stand-in's."""
     nonce = token_urlsafe(16)
-    url = consent(at).begin(connection, nonce, redirect_uri(at), identity(at.session))
+    url = use_case.begin(connection, nonce, uri, identity(at.session))
     return nonce, f"{at.sandbox}/{url.removeprefix('https://')}" if at.sandbox else url
 
 
@@ -367,13 +426,17 @@ def _ended(links: Links, nonce: str, connection: Connection, uri: str) -> Outcom
         f"\n  {error:<22}{meaning.format(region=connection.region.upper(), uri=uri, name=connection.name)}"
         for error, meaning in ERRORS_OF_ZOHO.items()
     )
-    seen = f"\nDid Zoho itself show an error?{hints}"
+    return ended(links, nonce, "agreed", f"\nDid Zoho itself show an error?{hints}")
+
+
+def ended(links: Links, nonce: str, done: str, seen: str) -> Outcome:
+    """How the link ended; the command ends where it did not."""
     try:
         outcome = wait_for(links, nonce, utc_now, time.sleep)
     except KeyboardInterrupt:
         fail(f"not waiting any longer; look with --check whether it was connected{seen}")
     if outcome is None:
-        fail(f"nobody has agreed within ten minutes; the address has ended{seen}")
+        fail(f"nobody has {done} within ten minutes; the address has ended{seen}")
     return outcome
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from secrets import token_urlsafe
 from typing import Any
 
 from rich.text import Text
@@ -13,11 +12,10 @@ from ml_connector.aws.organizations import ConsentLinks
 from ml_connector.aws.token_agenda import TokenAgenda
 from ml_connector.connections import Connection
 from ml_connector.errors import ConfigError
-from ml_connector.links import LIFETIME, Outcome, only_writer
+from ml_connector.links import only_writer
 from ml_connector.service_account import KIND, ServiceAccount, scopes
-from mlc.auth import redirect_uri, wait_for
-from mlc.output import console, fail, line, literal, problems
-from mlc.parked import identity
+from mlc.auth import Way
+from mlc.output import console, line, literal, problems
 from mlc.stack import Stack, utc_now
 
 
@@ -36,39 +34,6 @@ def service_account(at: Stack) -> ServiceAccount:
         clock=utc_now,
         pause=time.sleep,
     )
-
-
-def begin(at: Stack, connection: Connection) -> tuple[str, str]:
-    """A new link: its nonce, and the address to open. That of a sandbox is the stand-in's."""
-    nonce = token_urlsafe(16)
-    url = service_account(at).begin(connection, nonce, redirect_uri(at, "microsoft"), identity(at.session))
-    return nonce, f"{at.sandbox}/{url.removeprefix('https://')}" if at.sandbox else url
-
-
-def invite(connection: Connection, url: str, uri: str) -> None:
-    """On the error output: what a program reads is the end of it."""
-    for text in (
-        f"Redirect URI of the app registration (platform Web), to the letter: {uri}",
-        "Open this in a private window and sign in as the service account, a member of the team. "
-        f"It works once, for {LIFETIME.total_seconds() / 60:.0f} minutes:\n",
-        f"{url}\n",
-        "Waiting for Microsoft. Ctrl-C ends the waiting, not the address.",
-    ):
-        problems.print(literal(text), soft_wrap=True, highlight=False)
-
-
-def ended(at: Stack, nonce: str, connection: Connection) -> Outcome:
-    seen = (
-        "\nDid Microsoft itself show an error? AADSTS50011: the redirect URI above is not registered; "
-        f"AADSTS700016: client_id, tenant_id or cloud under [microsoft] of {connection.name} is wrong"
-    )
-    try:
-        outcome = wait_for(ConsentLinks(at.connections), nonce, utc_now, time.sleep)
-    except KeyboardInterrupt:
-        fail(f"not waiting any longer; look with --check who has signed in{seen}")
-    if outcome is None:
-        fail(f"nobody has signed in within ten minutes; the address has ended{seen}")
-    return outcome
 
 
 def forget(at: Stack, name: str) -> None:
@@ -117,3 +82,20 @@ def show(found: Mapping[str, Any]) -> None:
     for label, text in facts.items():
         if text:
             line(Text.assemble((f"  {label:<14}", "dim"), text))
+
+
+def _says(uri: str) -> tuple[str, ...]:
+    return (
+        f"Redirect URI of the app registration (platform Web), to the letter: {uri}",
+        "Open this in a private window and sign in as the service account, a member of the team.",
+    )
+
+
+def _seen(connection: Connection) -> str:
+    return (
+        "\nDid Microsoft itself show an error? AADSTS50011: the redirect URI above is not registered; "
+        f"AADSTS700016: client_id, tenant_id or cloud under [microsoft] of {connection.name} is wrong"
+    )
+
+
+SIGN_IN = Way("microsoft", service_account, _says, _seen, "signed in", status, show)

@@ -17,8 +17,8 @@ from ml_connector.completeness import FAULTS, STATES, Completeness, Item, Line, 
 from ml_connector.errors import RetryLater
 from ml_connector.modules import MODULES
 from ml_connector.money import shown
-from mlc.output import Exit, console, fail, line, literal, plain, printable, problems, say, table
-from mlc.reconcile import PATIENCE, watch
+from mlc.output import Exit, cell, console, fail, line, literal, plain, printable, problems, say, table, watch
+from mlc.reconcile import PATIENCE
 
 if TYPE_CHECKING:
     from ml_connector.completeness import Lists, Rows
@@ -132,7 +132,7 @@ def write(file: Path, connection: str, items: Iterable[Item]) -> None:
     with file.open("w", encoding="utf-8", newline="") as out:
         rows = csv.writer(out)
         rows.writerow(COLUMNS)
-        rows.writerows([_cell(value) for value in _row(connection, item).values()] for item in items)
+        rows.writerows([cell(value) for value in _row(connection, item).values()] for item in items)
 
 
 def _row(connection: str, item: Item) -> dict[str, str]:
@@ -152,16 +152,6 @@ def _for_programs(connection: str, item: Item) -> dict[str, Any]:
 
 def _exact(amount: Decimal | None) -> str:
     return "" if amount is None else format(amount, "f")
-
-
-def _cell(text: str) -> str:
-    """Somebody else's text must not be a formula where the file is opened; an amount may begin with a minus."""
-    begins = text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and not _is_number(text))
-    return f"'{text}" if begins else text
-
-
-def _is_number(text: str) -> bool:
-    return text[1:].replace(".", "", 1).isdigit()
 
 
 # --- for people ----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from ml_connector.aws.token_agenda import TokenAgenda
 from ml_connector.connections import Connection
 from ml_connector.errors import ConfigError
 from ml_connector.regions import REGIONS
+from ml_connector.times import stamp
 from ml_connector.tokens import Due
 
 
@@ -33,12 +34,19 @@ FIELDS: Mapping[Vendor, tuple[tuple[str, ...], tuple[str, ...]]] = {
     Vendor.ZOHO: (("client_id", "client_secret"), ("client_region", "refresh_token")),
     # A certificate in place of the secret: `private_key` and `certificate` as PEM texts, from standard input.
     Vendor.MICROSOFT: (("client_secret",), ("private_key", "certificate")),
+    # A personal API token; or, for `mlc auth monday`, what names an app (its signing secret signs webhooks).
     Vendor.MONDAY: (("token",), ()),
 }
+_MONDAY_APP = (("client_id", "client_secret"), ("signing_secret",))
 
 
 def ask(vendor: Vendor, connection: Connection) -> dict[str, str]:
     names = _workflows(connection) if vendor is Vendor.WORKFLOWS else FIELDS[vendor][0]
+    if vendor is Vendor.MONDAY:
+        token = typer.prompt("token (leave it empty for an app's client id and secret)", default="", hide_input=True)
+        if token:
+            return {"token": token}
+        names = (*_MONDAY_APP[0], *_MONDAY_APP[1])
     return {name: typer.prompt(name, hide_input=True) for name in names}
 
 
@@ -66,6 +74,11 @@ def ends(secrets: SecretStore, connection: Connection, vendor: Vendor, given: ob
             f"The service account of {connection.name} signed in to another app registration. With this one nothing is "
             f"posted as it until it signs in anew: mlc auth microsoft {connection.name}."
         )
+    if vendor is Vendor.MONDAY and "delegated" in old and isinstance(given, dict) and not _same_app(old, given):
+        return (
+            f"{connection.name} writes boards through an app that {old['delegated']['user']} gave access to. With "
+            "this that access ends here, but not at monday; mlc auth revoke monday gives it back before."
+        )
     return ""
 
 
@@ -81,6 +94,8 @@ def store(
     needed, optional = (_workflows(connection), ()) if vendor is Vendor.WORKFLOWS else FIELDS[vendor]
     if vendor is Vendor.MICROSOFT and "private_key" in given:
         needed, optional = ("private_key", "certificate"), ()
+    if vendor is Vendor.MONDAY and "client_id" in given:
+        needed, optional = _MONDAY_APP
     missing, unknown = set(needed) - set(given), set(given) - set(needed) - set(optional)
     if missing or unknown:
         raise ConfigError(
@@ -102,10 +117,15 @@ def store(
         if not connection.microsoft:
             raise ConfigError(f"connection {connection.name!r} has no [microsoft] with tenant_id and client_id")
         fixed = _registered(secrets.newest(connection.name, vendor.value), connection)
+    if vendor is Vendor.MONDAY:
+        old = secrets.newest(connection.name, vendor.value)
+        fixed = dict(old) if _same_app(old, given) else {}
+        if "delegated" not in fixed:
+            TokenAgenda(table).remove(connection.name, "monday")
     stored = {**fixed, **given}
     secrets.put(connection.name, vendor.value, stored)
     if vendor is not Vendor.ZOHO or "refresh_token" in stored:
-        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        now = stamp(datetime.now(UTC))
         for kind in _kinds(vendor, connection, stored):
             TokenAgenda(table).set(Due(connection.name, kind, now, "ok"))
     return sorted(given)
@@ -124,11 +144,18 @@ def _kinds(vendor: Vendor, connection: Connection, stored: Mapping[str, Any]) ->
     """The tokens that the schedule renews with these credentials. Others are fetched by whoever needs them."""
     if vendor is Vendor.ZOHO:
         return ["zoho"]
+    if vendor is Vendor.MONDAY:
+        return ["monday"] if "refresh_token" in stored.get("delegated", {}) else []
     if vendor is not Vendor.MICROSOFT:
         return []
     transports = {each["transport"] for each in connection.destinations.values() if each["type"] == "teams"}
     kinds = ["microsoft.bot"] if "bot" in transports else []
     return kinds + (["microsoft.delegated"] if "delegated" in stored else [])
+
+
+def _same_app(old: Mapping[str, Any], given: Mapping[str, str]) -> bool:
+    """Whether only the secrets of the same monday app are new: that ends nobody's access."""
+    return "client_id" in given and old.get("client_id") == given["client_id"]
 
 
 def _registered(old: Mapping[str, Any], connection: Connection) -> dict[str, Any]:

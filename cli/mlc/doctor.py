@@ -23,12 +23,13 @@ from ml_connector.aws.token_agenda import TokenAgenda
 from ml_connector.connections import Connection
 from ml_connector.consent import Connected, scopes
 from ml_connector.errors import ConnectorError, NeedsAttention, NotAllowed
+from ml_connector.gathering import zone_of
 from ml_connector.regions import HOSTS, REGIONS
 from ml_connector.tokens import Due, remedy
 from ml_connector.webhook_setup import RulesUnavailable
 from mlc.auth import accounts, redirect_uri
-from mlc.options import DEFAULT_STACK, AsJson, Profile, Region, StackName
-from mlc.output import Exit, friendly, line, of_aws, say
+from mlc.options import AsJson, on_stack
+from mlc.output import Exit, line, of_aws, say
 from mlc.stack import Stack, utc_now
 from mlc.webhook_desk import open_desk
 
@@ -43,7 +44,8 @@ SHOWN = 3
 """Of several faults of one kind."""
 OUTPUTS = ("ConnectionsTableName", "LimitsTableName", "SecretsPrefix", "OAuthCallbackUrl", "WebhookUrl")
 
-State = Literal["ok", "wrong", "skipped"]
+State = Literal["ok", "wrong", "note", "skipped"]
+"""A note is no fault: something that one may want to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,40 @@ def monday(patient: Patient) -> Verdict:
     return Verdict("ok", "; ".join(right))
 
 
+def notes(patient: Patient) -> Verdict:
+    """Zoho cannot be asked beforehand; the right to write them is a matter of `permissions`."""
+    names = [name for name, each in patient.connection.destinations.items() if each["type"] == "zoho_comment"]
+    if not names:
+        return Verdict("skipped", "no destination is a note in Zoho Books")
+    return Verdict("ok", f"{', '.join(names)}: written with the access above; whether notes arrive cannot be asked")
+
+
+def file(patient: Patient) -> Verdict:
+    """What the connection's file leaves unsaid, and may have meant otherwise. Nothing is asked of a vendor."""
+    connection, found = patient.connection, []
+    if not connection.destinations:
+        found.append("no destination is named yet: events are taken in, and go nowhere")
+    if not connection.admin:
+        found.append("nobody is told when access ends: set admin, the name of a Teams destination")
+    theirs = patient.known.organization.time_zone if patient.known else ""
+    if theirs and not _same_clock(theirs, connection.time_zone):
+        found.append(
+            f"time_zone is {connection.time_zone}, but the organization's is {theirs}: quiet hours and digests are "
+            f"in {connection.time_zone}"
+        )
+    if not found:
+        return Verdict("ok", f"who is told, and times in {connection.time_zone}, are said")
+    return Verdict("note", "; ".join(found), "", ("mlc connections apply FILE",))
+
+
+def _same_clock(one: str, other: str) -> bool:
+    """Whether two time zones show the same time, in summer as in winter: some have several names."""
+    moments = [utc_now() + timedelta(days=days) for days in (0, 182)]
+    return all(
+        each.astimezone(zone_of(one)).utcoffset() == each.astimezone(zone_of(other)).utcoffset() for each in moments
+    )
+
+
 CHECKS: Sequence[tuple[str, Check]] = (
     ("credentials", credentials),
     ("token", token),
@@ -243,6 +279,8 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("webhooks", webhooks),
     ("teams", teams),
     ("monday", monday),
+    ("notes", notes),
+    ("file", file),
 )
 
 
@@ -363,22 +401,20 @@ def _minutes(span: timedelta) -> str:
 # --- the command ---------------------------------------------------------------------------------------------------
 
 
-@friendly
+@on_stack
 def doctor(
+    at: Stack,
     connection: Annotated[list[str] | None, typer.Argument(help="Names of connections; all if left out.")] = None,
     post: Annotated[
-        bool, typer.Option("--post", help="Also post a test card to each Teams channel, and delete it.")
+        bool, typer.Option("--post", help="Also post a test card to each Teams channel and person, and delete it.")
     ] = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Check the stack and its connections: what is wrong, why that matters, and what to type. It changes no setting.
 
     Takes at most about ten seconds. Exit code 3 if something is wrong.
     """
-    found = examine(Stack(stack, profile, region), connection or [], post=post)
+    found = examine(at, connection or [], post=post)
     wrong = sum(each.state == "wrong" for each in found)
     say(
         {"problems": wrong, "findings": [asdict(each) for each in found]},
@@ -389,7 +425,12 @@ def doctor(
         raise typer.Exit(Exit.FOUND_PROBLEMS)
 
 
-_SIGNS: Mapping[State, tuple[str, str]] = {"ok": ("✓", "green"), "wrong": ("✗", "red"), "skipped": ("–", "dim")}
+_SIGNS: Mapping[State, tuple[str, str]] = {
+    "ok": ("✓", "green"),
+    "wrong": ("✗", "red"),
+    "note": ("!", "yellow"),
+    "skipped": ("–", "dim"),
+}
 
 
 def _show(found: Iterable[Finding]) -> None:
@@ -397,7 +438,7 @@ def _show(found: Iterable[Finding]) -> None:
         line(connection or "in general", "bold")
         for each in findings:
             line(Text.assemble("  ", _SIGNS[each.state], f" {each.check:<14}", each.what))
-            if each.why and each.state == "wrong":
+            if each.why and each.state in ("wrong", "note"):
                 line(f"{'':18}{each.why}", "dim")
             for command in each.type:
                 line(f"{'':18}{command}", "cyan")

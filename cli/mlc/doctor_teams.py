@@ -10,8 +10,10 @@ from ml_connector.connections import Connection
 from ml_connector.errors import ConnectorError, NeedsAttention, Undeliverable
 from ml_connector.service_account import scopes
 from ml_connector.tokens import remedy
+from mlc.doctor_graph import heard
 from mlc.stack import Stack
 from mlc.teams import directory_of
+from mlc.teams_app import manifest_id
 
 if TYPE_CHECKING:
     from ml_connector.vendors.microsoft.directory import Directory
@@ -29,27 +31,34 @@ def destinations(connection: Connection) -> Mapping[str, Mapping[str, Any]]:
 
 
 def faults(at: Stack, connection: Connection, *, post: bool) -> tuple[list[Fault], list[str]]:
-    """What is wrong, and what was found to be right. `post`: a test card is posted to each channel and deleted."""
+    """What is wrong, and what was found to be right. `post`: a test card is posted to each place and deleted."""
     wrong: list[Fault] = []
     right: list[str] = []
+    seen: dict[str, str] = {}
     directory = directory_of(at, connection) if connection.microsoft else None
     for name, settings in destinations(connection).items():
         try:
             found = list(_credentials(at, connection, name, settings))
-            if not found and directory and settings.get("channel_id"):
-                right.append(f"{name}: {_channel(directory, settings)}")
+            if not found and directory and (channel := settings.get("channel_id")):
+                # Graph shows a channel once a second, and several destinations may be the same one (8.1).
+                seen[channel] = seen.get(channel) or _channel(directory, settings)
+                right.append(f"{name}: {seen[channel]}")
+            if not found and directory and settings.get("person"):
+                right.append(f"{name}: {_person(directory, connection, settings['person'])}")
+            if not found and not post and settings["transport"] == "workflows":
+                right.append(f"{name}: address stored; whether posts arrive cannot be asked")
             if not found and post:
                 right.append(f"{name}: {_posted(at, connection, name, settings)}")
         except NeedsAttention as error:
             kind = "microsoft.delegated" if settings["transport"] == "delegated" else "microsoft.bot"
             found = [(f"{name}: {error.reason}", _WHY, remedy(connection.name, kind, error.remedy))]
         except Undeliverable as error:
-            step = "install" if error.status == 403 else "channels"
-            found = [(f"{name}: {error.reason}", _WHY, f"mlc teams {step} {connection.name}")]
+            found = [(f"{name}: {error.reason}", _WHY, _step(connection, settings, error.status))]
         except ConnectorError as error:
             found = [(f"{name}: {error}", "it may be down", "")]
         wrong += found
-    return wrong, right
+    deaf, listening = heard(at, connection)
+    return wrong + deaf, right + listening
 
 
 def _credentials(at: Stack, connection: Connection, name: str, settings: Mapping[str, Any]) -> Iterator[Fault]:
@@ -91,6 +100,31 @@ def _channel(directory: Directory, settings: Mapping[str, Any]) -> str:
             return "whether the channel is there cannot be seen: the app has no permission to read it"
         raise
     return f"channel {channel.name}" + (", which is archived" if channel.archived else "")
+
+
+def _person(directory: Directory, connection: Connection, person: str) -> str:
+    """Graph is asked whether the person has the app; a bot that may not see that writes to them all the same."""
+    from ml_connector.vendors.microsoft.directory import person_home
+
+    try:
+        there = directory.installed(person_home(person), manifest_id(connection))
+    except NeedsAttention:
+        raise
+    except Undeliverable as error:
+        if error.status == 403:
+            return "whether the app is there cannot be seen: the app lacks TeamsAppInstallation.ReadForUser.All"
+        raise Undeliverable(f"there is no {person} in the tenant; put person right and apply", error.status) from error
+    if not there:
+        raise Undeliverable(f"the Teams app is not installed for {person}", 403)
+    return f"{person} has the app"
+
+
+def _step(connection: Connection, settings: Mapping[str, Any], status: int | None) -> str:
+    """What to type about a refusal."""
+    person = settings.get("person")
+    if person:
+        return f"mlc teams install {connection.name} --person {person}" if status == 403 else ""
+    return f"mlc teams {'install' if status == 403 else 'channels'} {connection.name}"
 
 
 def _posted(at: Stack, connection: Connection, name: str, settings: Mapping[str, Any]) -> str:

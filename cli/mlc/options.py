@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+from collections.abc import Callable
 from datetime import datetime
 from difflib import get_close_matches
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
 from ml_connector.modules import EVENTS
-from mlc.output import Exit, fail
+from mlc.output import Exit, fail, friendly
+from mlc.stack import Stack
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 StackName = Annotated[str, typer.Option("--stack", envvar="MLC_STACK", help="Name of the CloudFormation stack.")]
@@ -20,7 +28,46 @@ Name = Annotated[str, typer.Argument(help="Name of the connection.")]
 File = Annotated[
     Path, typer.Argument(help="A connection file, such as connections/example.toml.", exists=True, dir_okay=False)
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DEFAULT_STACK = "ml-connector"
+
+
+def on_stack(command: Callable[Concatenate[Stack, P], R]) -> Callable[..., R]:
+    """A `friendly` command on a deployed stack, its first argument: that is made of --stack, --profile and --region,
+    which the command thereby has.
+    """
+    own = inspect.signature(command, eval_str=True)
+    places = {
+        name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, default, kind in (
+            ("stack", DEFAULT_STACK, StackName), ("profile", None, Profile), ("region", None, Region)
+        )
+    }  # fmt: skip
+    _, *others = own.parameters.values()
+    parameters = [*(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in others), *places.values()]
+
+    @friendly
+    @wraps(command)
+    def run(**given: Any) -> R:
+        at = Stack(*(given.pop(name) for name in places))
+        return command(at, **given)  # type: ignore[call-arg]  # typer calls by the signature below
+
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+def sure(question: str, *, yes: bool) -> None:
+    """Goes on only with somebody's word; where nobody can be asked, that is --yes."""
+    if yes:
+        return
+    if not terminal():
+        fail(f"{question} There is no terminal to ask at: say --yes", Exit.USAGE)
+    typer.confirm(question, abort=True, err=True)
+
+
+def terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def day(text: str) -> datetime:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from functools import wraps
 from traceback import extract_tb
@@ -67,6 +68,31 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str =
     for row in rows:
         grid.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
     console.print(grid)
+
+
+def cell(text: str) -> str:
+    """For CSV: somebody else's text must not be a formula where the file is opened; an amount may begin with a minus.
+
+    It gets an apostrophe in front, by which a spreadsheet knows a text.
+    """
+    number = text[1:].replace(".", "", 1).isdigit()
+    begins = text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and not number)
+    return f"'{text}" if begins else text
+
+
+@contextmanager
+def watch(quiet: bool, what: str) -> Iterator[Callable[[str, int | None, int | None], None]]:
+    """A line that tells how far we are, on a terminal; nothing for programs."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=problems, transient=True, disable=quiet or not problems.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+
+        def show(text: str, done: int | None, total: int | None) -> None:
+            progress.update(task, description=literal(text), completed=done or 0, total=total)
+
+        yield show
 
 
 def line(text: str | Text, style: str = "") -> None:

@@ -22,13 +22,16 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from ml_connector import audit, parked
-from ml_connector.delivery import superseded
+from ml_connector.digests import given_up
 from ml_connector.errors import ConnectorError
 from ml_connector.events import Delivery
+from ml_connector.gathering import MODULE
 from ml_connector.modules import MODULES
-from ml_connector.ports import AuditEntry, Conflict, Deliveries
+from ml_connector.ports import AuditEntry, Conflict, Deliveries, Shelved
+from ml_connector.rows import superseded
 from ml_connector.states import move
-from mlc.output import console, plain, printable, table
+from ml_connector.times import exact_stamp
+from mlc.output import console, lines, plain, printable
 
 if TYPE_CHECKING:
     import boto3
@@ -91,11 +94,11 @@ class Held:
                 "id": self.id,
                 **known,
                 "reason": why.reason,
-                "at": why.at or _stamp(self.sent),
+                "at": why.at or exact_stamp(self.sent),
                 "attempts": why.attempts,
                 "first_attempt_at": why.first_attempt_at,
                 "status": why.status,
-                "kept_until": _stamp(self.ends),
+                "kept_until": exact_stamp(self.ends),
             }
         )
 
@@ -211,10 +214,27 @@ def retry(
 
 
 def drop(
-    queue: ParkedQueue, deliveries: Deliveries, wanted: Callable[[Held], bool], connection: str, who: str
+    queue: ParkedQueue,
+    deliveries: Deliveries,
+    wanted: Callable[[Held], bool],
+    connection: str,
+    who: str,
+    shelf: Callable[[str, str], Iterable[Shelved]],
 ) -> list[dict[str, Any]]:
-    """Gives them up."""
-    return _each(queue, wanted, lambda held: _note(deliveries, held, connection, who, "dropped"))
+    """Gives them up; of a digest, all that it was to tell of. `shelf` says what that is: connection, digest."""
+
+    def note(held: Held) -> str:
+        event = held.delivery.event if held.delivery else None
+        if held.delivery and event and event.module == MODULE:
+            # If another run has told it meanwhile, that sees to them.
+            told = deliveries.read(event.record_key, held.delivery.destination).version
+            for each in () if told else shelf(event.connection, event.record_id):
+                why = replace(held.parked.why, reason=f"its digest {event.record_id}: {held.parked.why.reason}")
+                member = replace(held, parked=replace(held.parked, why=why, delivery=each.delivery))
+                _note(deliveries, member, connection, who, "dropped", each)
+        return _note(deliveries, held, connection, who, "dropped")
+
+    return _each(queue, wanted, note)
 
 
 def _each(
@@ -253,16 +273,19 @@ def _each(
     return [{**held.row, **done[held.id]} for held in chosen]
 
 
-def _note(deliveries: Deliveries, held: Held, connection: str, who: str, outcome: str) -> str:
+def _note(
+    deliveries: Deliveries, held: Held, connection: str, who: str, outcome: str, shelved: Shelved | None = None
+) -> str:
     """Writes the entry that says who did it, and returns what is to be done: to send nothing if there is no need to.
 
-    The row keeps its state. What nobody can read gets an entry under its own id.
+    The row keeps its state, unless it waited for a digest, off whose shelf it is taken. What nobody can read gets an
+    entry under its own id.
     """
     event = held.delivery.event if held.delivery else None
     names = (event.connection, event.module, event.record_id) if event else (connection, UNREADABLE, held.id)
     destination = held.delivery.destination if held.delivery else "-"
     for _ in range(5):
-        now = _stamp(datetime.now(UTC))
+        now = exact_stamp(datetime.now(UTC))
         memory = deliveries.read("#".join(names), destination)
         if memory.state == "sending" and memory.lease_until > now:
             raise Busy(f"a worker has {names[1]} {names[2]} right now; try again in two minutes")
@@ -293,8 +316,9 @@ def _note(deliveries: Deliveries, held: Held, connection: str, who: str, outcome
         )
         # A crashed worker's claim stays as it is: the next attempt finds out what came of it.
         after = memory if memory.state == "sending" else move(memory, "park")
+        after = given_up(after, shelved) if shelved else after
         try:
-            deliveries.write("#".join(names), destination, replace(after, chain=entry.hash), entry)
+            deliveries.write("#".join(names), destination, replace(after, chain=entry.hash), entry, taken=shelved)
         except Conflict:
             continue
         return there or {"resent": "sent"}.get(outcome, outcome)
@@ -312,22 +336,22 @@ def identity(session: boto3.Session) -> str:
 
 
 def show(rows: Iterable[dict[str, Any]]) -> None:
-    """A table for people."""
-    table(
-        ("id", "parked (UTC)", "kept until", "event", "record", "destination", "", "reason"),
-        [
+    """For people: a line each, and the reason below it, whole."""
+    lines(
+        (
+            "",
             (
                 row["id"][:8],
-                row["at"][:16].replace("T", " "),
-                row["kept_until"][:10],
+                f"{row['at'][:16].replace('T', ' ')} UTC",
+                f"kept until {row['kept_until'][:10]}",
                 row["event"],
                 row.get("number") or row.get("record", ""),
                 row.get("destination", ""),
                 Text(printable(row.get("done", "")), style="red" if row.get("done") == "failed" else "green"),
-                row.get("why") or row["reason"],
-            )
-            for row in rows
-        ],
+            ),
+            [row.get("why") or row["reason"]],
+        )
+        for row in rows
     )
 
 
@@ -366,7 +390,3 @@ def _row(held: Held) -> tuple[str, str]:
 def _begins(identity: str, what: str) -> bool:
     """Eight digits tell parked messages apart."""
     return len(what) >= 8 and identity.startswith(what)
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

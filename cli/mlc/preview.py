@@ -22,7 +22,7 @@ _THERE = Memory("done", version=Version("", ""), external_id="ITS-ID", thread_id
 _PERHAPS = " (if the record that Zoho gives meets it)"
 
 
-class _NoSecrets:
+class NoSecrets:
     """Planning needs none."""
 
     def get(self, connection: str, purpose: str, *, max_age: float = 0) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def preview(file: ConnectionFile, event_name: str, body: bytes, content_type: st
     read = reading(file, event_name, body, content_type)
     connection, event, record = read.connection, read.event, read.record
     deletes = event.action == DELETED
-    nothing = _NoSecrets()
+    nothing = NoSecrets()
     registry = Registry(Toolbox(lambda hosts: Http(hosts), nothing, nothing, lambda: read.now))
     requests, skipped = {}, {}
     routes = verdicts(read)
@@ -92,8 +92,13 @@ def show(plan: Mapping[str, Any], *, raw: bool) -> None:
         line("  no route matches: nothing would be sent", "yellow")
     for name, reason in plan.get("skipped", {}).items():
         line(f"  {name} is skipped: {reason}", "yellow")
+    show_requests(plan["requests"], raw=raw)
+
+
+def show_requests(requests: Mapping[str, Mapping[str, Any]], *, raw: bool) -> None:
+    """What people will see in each place, by its name; with `raw` the exact bodies instead."""
     before: dict[tuple[str, ...], str] = {}
-    for name, request in plan["requests"].items():
+    for name, request in requests.items():
         console.print()
         if raw:
             line(f"{name}: {request['operation']} {request['method']} {request['url']}", "bold")
@@ -124,6 +129,8 @@ def show(plan: Mapping[str, Any], *, raw: bool) -> None:
                 line(f"    {column:<{width}}  {first}")
                 for other in others:
                     line(f"    {'':<{width}}  {other}")
+            if request["more"]:
+                line("  and below it the record's line items", "dim")
 
 
 def _card(body: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -10,7 +10,6 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,13 +20,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from ml_connector.modules import MODULES
-from mlc.options import DEFAULT_STACK, AsJson, Name, Profile, Region, StackName, date_option
-from mlc.output import Exit, console, fail, friendly, literal, problems, say, table
+from mlc.options import AsJson, Name, date_option, on_stack
+from mlc.output import Exit, console, fail, literal, problems, say, table, watch
 from mlc.stack import Stack, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ml_connector.connections import Connection
     from ml_connector.limits import Quota
     from ml_connector.reconcile import Found, Lost, Reconcile
@@ -83,8 +80,9 @@ def _zone(name: str) -> Any:
         return UTC
 
 
-@friendly
+@on_stack
 def reconcile(
+    at: Stack,
     connection: Name,
     since: Annotated[datetime | None, date_option("--from", "First day, the organization's own.")] = None,
     until: Annotated[datetime | None, date_option("--to", "Last day; today if left out.")] = None,
@@ -100,9 +98,6 @@ def reconcile(
     ] = None,
     ask_above: Annotated[int, typer.Option(min=0, help="Ask before a backfill that takes more API calls.")] = 100,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Find what the webhooks missed, now: missing records are queued, and go the way of a webhook.
@@ -121,7 +116,6 @@ def reconcile(
         fail(f"there is no folder {csv.parent}", Exit.USAGE)
     if since and until and until < since:
         fail("--to lies before --from", Exit.USAGE)
-    at = Stack(stack, profile, region)
     here = office(at, connection)
     if report and since:
         from mlc import completeness
@@ -272,18 +266,3 @@ def _told(found: Found, quota: Quota | None) -> None:
         console.print(
             f"not finished{literal(why)}. The schedule goes on with it; so does this command.", soft_wrap=True
         )
-
-
-@contextmanager
-def watch(quiet: bool, what: str) -> Iterator[Callable[[str, int | None, int | None], None]]:
-    """A line that tells how far we are, on a terminal; nothing for programs."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=problems, transient=True, disable=quiet or not problems.is_terminal) as progress:
-        task = progress.add_task(what, total=None)
-
-        def show(text: str, done: int | None, total: int | None) -> None:
-            progress.update(task, description=literal(text), completed=done or 0, total=total)
-
-        yield show

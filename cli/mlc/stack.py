@@ -16,8 +16,10 @@ from ml_connector.aws.connections_table import ConnectionsTable
 from ml_connector.aws.deliveries_table import DeliveriesTable
 from ml_connector.aws.known_table import KnownTable
 from ml_connector.aws.secrets import SecretStore, Written
+from ml_connector.aws.shelf_table import ShelfTable
 from ml_connector.connections import Connection
 from ml_connector.errors import ConfigError
+from ml_connector.times import stamp
 from mlc.parked import ParkedQueue
 
 if TYPE_CHECKING:
@@ -89,6 +91,10 @@ class Stack:
         return DeliveriesTable(self.session.client("dynamodb"), self.outputs["DeliveryTableName"], self.audit)
 
     @cached_property
+    def shelf(self) -> ShelfTable:
+        return ShelfTable(self.session.client("dynamodb"), self.outputs["DeliveryTableName"])
+
+    @cached_property
     def known(self) -> KnownTable:
         return KnownTable(self.session.client("dynamodb"), self.outputs["DeliveryTableName"])
 
@@ -126,7 +132,7 @@ class Stack:
         from ml_connector import regions
         from ml_connector.aws.token_agenda import TokenAgenda
         from ml_connector.tokens import Tokens
-        from ml_connector.vendors import microsoft
+        from ml_connector.vendors import microsoft, monday_accounts
         from ml_connector.vendors.zoho_accounts import ZohoAccounts
 
         return Tokens(
@@ -136,6 +142,7 @@ class Stack:
             issuers={
                 "zoho": ZohoAccounts(self.http(regions.HOSTS)),
                 **microsoft.issuers(self.http),
+                "monday": monday_accounts.MondayAccounts(self.http(monday_accounts.HOSTS), utc_now),
             },
             clock=utc_now,
             limits=self.limiter,
@@ -146,7 +153,7 @@ class Stack:
         from ml_connector.aws.token_agenda import TokenAgenda
         from ml_connector.tokens import Due
 
-        TokenAgenda(self.connections).set(Due(connection, kind, f"{utc_now():%Y-%m-%dT%H:%M:%SZ}", "ok"))
+        TokenAgenda(self.connections).set(Due(connection, kind, stamp(utc_now()), "ok"))
 
     @cached_property
     def limiter(self) -> Limiter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -14,8 +15,9 @@ from ml_connector.clouds import cloud_of, hosts
 from ml_connector.connections import Connection
 from ml_connector.errors import ConfigError, ConnectorError, NeedsAttention, Undeliverable
 from mlc import teams_app
+from mlc.monday_toml import text_of
 from mlc.options import DEFAULT_STACK, AsJson, Name, Profile, Region, StackName
-from mlc.output import Exit, console, fail, friendly, line, literal, say, table
+from mlc.output import Exit, console, fail, friendly, line, literal, say
 from mlc.stack import Stack
 
 if TYPE_CHECKING:
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 group = typer.Typer(no_args_is_help=True, help="The Teams app, and the channels it can reach.")
 
 _VERSION = re.compile(r"\d{1,5}\.\d{1,5}\.\d{1,5}")
+_INSTALLS = {
+    "teams": "TeamsAppInstallation.ReadWriteAndConsentSelfForTeam.All",
+    "people": "TeamsAppInstallation.ReadWriteAndConsentSelfForUser.All",
+}
+"""The permissions that installing takes; those without `AndConsent` are not enough for an app that reads (1.2.1)."""
 
 
 @group.command(epilog="Example: mlc teams package acme-eu -o books-alerts.zip --website https://acme.example")
@@ -56,7 +63,7 @@ def package(
     look = teams_app.Look(name, developer, website or f"https://{parts.netloc}", app_version)
     file = output or Path(f"{connection}-teams-app.zip")
     file.write_bytes(teams_app.package(configured, look))
-    steps = teams_app.steps(configured, str(file), list(teams_of(configured)))
+    steps = teams_app.steps(configured, str(file), list(teams_of(configured)), list(people_of(configured)))
 
     def people() -> None:
         console.print(f"[green]✓[/] {literal(file)}: {literal(name)} {app_version}")
@@ -73,50 +80,70 @@ def install(
     team: Annotated[
         list[str] | None, typer.Option("--team", help="Group id of a team; the destinations' if left out.")
     ] = None,
+    person: Annotated[
+        list[str] | None,
+        typer.Option("--person", help="Object id or address of a person; the destinations' if left out."),
+    ] = None,
     stack: StackName = DEFAULT_STACK,
     profile: Profile = None,
     region: Region = None,
     as_json: AsJson = False,
 ) -> None:
-    """Install the uploaded app in the teams. Where Graph does not let us, the steps are printed (exit code 3).
+    """Install the uploaded app in the teams and for the people that are told in person.
 
-    Needs the permissions AppCatalog.Read.All and TeamsAppInstallation.ReadWriteAndConsentSelfForTeam.All.
+    Where Graph does not let us, the steps are printed (exit code 3). Needs the permissions AppCatalog.Read.All and
+    TeamsAppInstallation.ReadWriteAndConsentSelfForTeam.All; for people, ...SelfForUser.All in place of the latter.
     """
     at = Stack(stack, profile, region)
+    from ml_connector.vendors.microsoft.directory import person_home, team_home
+
     configured = _registered(at, connection)
-    wanted = team or list(teams_of(configured))
-    if not wanted:
-        fail("no destination names a team_id; name a team with --team", Exit.USAGE)
+    named = team or person
+    teams = list((team or ()) if named else teams_of(configured))
+    persons = list((person or ()) if named else people_of(configured))
+    if not teams and not persons:
+        fail("no destination names a team_id or a person; name one with --team or --person", Exit.USAGE)
     identity = teams_app.manifest_id(configured)
     directory = directory_of(at, configured)
-    steps = teams_app.steps(configured, f"what `mlc teams package {connection}` writes", wanted)
-    outcome: dict[str, str] = {}
-    problem = ""
-    try:
+    steps = teams_app.steps(configured, f"what `mlc teams package {connection}` writes", teams, persons)
+    outcome: dict[str, dict[str, str]] = {"teams": {}, "people": {}}
+    problems: list[str] = []
+    homes = [("teams", each, team_home(each)) for each in teams]
+    homes += [("people", each, person_home(each)) for each in persons]
+    with _by_hand(problems, "", "AppCatalog.Read.All"):
         app = directory.catalogued(identity)
         if not app:
-            problem = "the app is not in the organization's catalogue yet; upload it first"
-        for each in wanted if app else ():
-            if directory.installed(each, identity):
-                outcome[each] = "was installed already"
-            else:
-                directory.install(each, app, teams_app.PERMISSIONS)
-                outcome[each] = "installed"
+            problems.append("the app is not in the organization's catalogue yet; upload it first")
+        for kind, each, home in homes if app else ():
+            with _by_hand(problems, f"{each}: ", _INSTALLS[kind]):
+                there = directory.installed(home, identity)
+                if not there:
+                    directory.install(home, app, teams_app.PERMISSIONS)
+                outcome[kind][each] = "was installed already" if there else "installed"
+
+    def people() -> None:
+        for identity, what in (outcome["teams"] | outcome["people"]).items():
+            console.print(f"[green]✓[/] {literal(identity)}: {what}")
+        for problem in problems:
+            line(problem, "red")
+        if problems:
+            _show_steps(steps)
+
+    say({**outcome, "problem": "; ".join(problems), "steps": steps if problems else []}, as_json=as_json, people=people)
+    if problems:
+        raise typer.Exit(Exit.FOUND_PROBLEMS)
+
+
+@contextmanager
+def _by_hand(problems: list[str], what: str, permission: str) -> Iterator[None]:
+    """What Graph refuses becomes a problem that a person can solve in two ways."""
+    try:
+        yield
     except NeedsAttention:
         raise
     except Undeliverable as error:
-        problem = f"{error.reason}; do it by hand"
-
-    def people() -> None:
-        for identity, what in outcome.items():
-            console.print(f"[green]✓[/] {literal(identity)}: {what}")
-        if problem:
-            line(problem, "red")
-            _show_steps(steps)
-
-    say({"teams": outcome, "problem": problem, "steps": steps if problem else []}, as_json=as_json, people=people)
-    if problem:
-        raise typer.Exit(Exit.FOUND_PROBLEMS)
+        needs = f"grant {permission}, or " if error.status == 403 else ""
+        problems.append(f"{what}{error.reason}; {needs}do it by hand")
 
 
 @group.command(epilog="Example: mlc teams channels acme-eu")
@@ -150,21 +177,12 @@ def channels(
     ]
 
     def people() -> None:
-        listed = [row for row in rows if row["channel"]]
-        table(
-            ("team", "channel", "kind", "destinations", "team_id", "channel_id"),
-            [
-                (
-                    row["team"],
-                    row["channel"],
-                    row["kind"],
-                    ", ".join(row["destinations"]),
-                    row["team_id"],
-                    row["channel_id"],
-                )
-                for row in listed
-            ],
-        )
+        for row in rows:
+            if row["channel"]:
+                taken = f": {', '.join(row['destinations'])}" if row["destinations"] else ""
+                line(f"{row['team']} › {row['channel']} ({row['kind']}){taken}", "bold")
+                line(f"  team_id = {text_of(str(row['team_id']))}")
+                line(f"  channel_id = {text_of(str(row['channel_id']))}")
         for row in rows:
             if row["problem"]:
                 line(f"{row['team'] or row['team_id']}: {row['problem']}", "yellow")
@@ -192,6 +210,15 @@ def teams_of(connection: Connection) -> Mapping[str, list[str]]:
         if settings["type"] == "teams" and settings.get("team_id"):
             teams.setdefault(settings["team_id"], []).append(name)
     return teams
+
+
+def people_of(connection: Connection) -> Mapping[str, list[str]]:
+    """The people whose chats with the bot destinations name, with those destinations."""
+    people: dict[str, list[str]] = {}
+    for name, settings in connection.destinations.items():
+        if settings["type"] == "teams" and settings.get("person"):
+            people.setdefault(settings["person"], []).append(name)
+    return people
 
 
 def found(directory: Directory, connection: Connection) -> Iterator[tuple[Team, Channel | None, str]]:

@@ -88,15 +88,30 @@ def package(connection: Connection, look: Look) -> bytes:
     return archive.getvalue()
 
 
-def steps(connection: Connection, file: str, teams: Sequence[str]) -> list[str]:
-    """What an administrator does with it, once."""
+def steps(connection: Connection, file: str, teams: Sequence[str], people: Sequence[str] = ()) -> list[str]:
+    """What an administrator does with it, once. `people`: whose chats with the bot are told."""
     microsoft, name = connection.microsoft, connection.name
     return [
         f"Azure portal: the app registration {microsoft['client_id']} of tenant {microsoft['tenant_id']} has a bot: "
         "an Azure Bot of type Single Tenant with the Teams channel on, or one made in the Teams Developer Portal.",
         f"Teams admin centre > Teams apps > Manage apps > Upload: {file}. Allow it for those who shall install it.",
-        f"In each team ({', '.join(teams) or 'that a destination names'}): Manage team > Apps > More apps, choose it, "
-        f"Add; the owner agrees to what it may read. Or: mlc teams install {name}",
-        "In a private or shared channel, also enable the app for the channel (Manage channel > Apps).",
-        f"mlc doctor {name} --post    posts a test card to each channel and takes it away again (a workflow cannot).",
+        *(
+            [
+                f"In each team ({', '.join(teams) or 'that a destination names'}): Manage team > Apps > More apps, "
+                f"choose it, Add; the owner agrees to what it may read. Or: mlc teams install {name}",
+                "In a private or shared channel, also enable the app for the channel (Manage channel > Apps).",
+            ]
+            if teams or not people
+            else []
+        ),
+        *(
+            [
+                f"For each person ({', '.join(people)}): Teams admin centre > Teams apps > Setup policies, one that "
+                f"installs it, assigned to them; or they add it in Teams > Apps. Or: mlc teams install {name}"
+            ]
+            if people
+            else []
+        ),
+        f"mlc doctor {name} --post    posts a test card to each channel and person and takes it away again (a workflow "
+        "cannot).",
     ]

@@ -11,30 +11,43 @@ from typing import Any
 
 from rich.text import Text
 
-from ml_connector.audit import MAX_TEXT, verify
+from ml_connector.audit import LENGTHS, SETTLED, verify
 from ml_connector.aws.audit_table import AuditTable
 from ml_connector.aws.deliveries_table import DeliveriesTable
+from ml_connector.gathering import BUSY, DAILY, MODULE, QUIET
 from ml_connector.modules import MODULES
 from ml_connector.ports import AuditEntry
 from mlc import output
 from mlc.output import line, lines, plain, printable, width_of
 
-_COLOURS = {"delivered": "green", "accepted": "green", "skipped": "dim", "retry": "yellow", "unknown": "yellow"}
+_COLOURS = {
+    "delivered": "green", "accepted": "green", "acknowledged": "green", "changed": "green", "skipped": "dim",
+    "gathered": "yellow", "retry": "yellow", "unknown": "yellow",
+}  # fmt: skip
 # The id in a link to a Teams message, to a monday item, or to a record in Zoho Books (contracts: zoho-books 9).
 _LINKS = (
     re.compile(r"/l/message/[^/]+/(\d+)"),
     re.compile(r"monday\.com/boards/\d+/(?:views/\d+/)?pulses/(\d+)"),
     re.compile(r"^https://\S+#/[\w/-]*?(\d{6,})(?:[?/&]\S*)?$"),
 )
+_THREAD = re.compile(r"[?&]parentMessageId=(\d+)")
+_DIGEST = re.compile(rf"(?:{MODULE}/)?([^/]+\.(?:{BUSY}|{QUIET}|{DAILY})-\d{{8}}T\d{{4}}Z)")
+_NAMED = 20
+"""Records of a digest that people are shown; --json has all."""
 _MOST_RECEIPT = 16
 """Columns that a receipt may take beside the rest; on a narrow terminal it stands below."""
 
 
-def newest(audit: AuditTable, connection: str, since: datetime, state: str | None, limit: int) -> list[dict[str, Any]]:
-    """Newest first."""
+def newest(
+    audit: AuditTable, connection: str, since: datetime | None, state: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Newest first, from a UTC day on. Without one: today's, and of a state that is not settled all that is kept."""
 
     def entries() -> Iterator[AuditEntry]:
-        for day in _days_back(since):
+        if state and state not in SETTLED:
+            yield from audit.in_state(connection, state, f"{since:%Y-%m-%d}" if since else "")
+            return
+        for day in reversed(list(_days(since or datetime.now(UTC), datetime.now(UTC)))):
             for entry in audit.of_day(connection, day):
                 if state in (None, entry.outcome):
                     yield entry
@@ -42,32 +55,93 @@ def newest(audit: AuditTable, connection: str, since: datetime, state: str | Non
     return [plain(asdict(entry)) for entry in islice(entries(), limit)]
 
 
+def chosen(
+    audit: AuditTable,
+    deliveries: DeliveriesTable,
+    connection: str,
+    *,
+    what: Sequence[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    state: str | None = None,
+) -> Iterator[AuditEntry]:
+    """Entries of these records (all if none is named), UTC days and outcome, oldest first within each record, day or
+    state; one by one as they are read. Without days all that is kept.
+    """
+    first = f"{since:%Y-%m-%d}" if since else ""
+    last = f"{until:%Y-%m-%d}" if until else "9999"
+    every: Iterator[AuditEntry]
+    if what:
+        keys = dict.fromkeys(key for each in what for key in records(audit, deliveries, connection, each))
+        every = (entry for module, identity in keys for entry in audit.of_record(connection, module, identity))
+    elif state and state not in SETTLED:
+        every = audit.in_state(connection, state, first, newest_first=False)
+    else:
+        now = datetime.now(UTC)
+        begin = since or datetime.fromisoformat(audit.kept_since(now))
+        # Entries of a time to come are none of ours.
+        days = _days(begin, min(until.replace(tzinfo=UTC), now) if until else now)
+        every = (entry for day in days for entry in audit.of_day(connection, day, newest_first=False))
+    for entry in every:
+        if first <= entry.at[:10] <= last and state in (None, entry.outcome):
+            yield entry
+
+
 def story(audit: AuditTable, deliveries: DeliveriesTable, connection: str, what: str) -> list[dict[str, Any]]:
     """All entries of the record that `what` names, oldest first; an empty list if there is none.
 
-    A document number that several records have (Zoho lets bills share one) tells the story of each.
+    A document number that several records have (Zoho lets bills share one) tells the story of each. The entry by which
+    a digest was posted says what it has `told` of: module, record and number of each.
     """
     entries = (
         entry
         for module, record_id in records(audit, deliveries, connection, what)
         for entry in audit.of_record(connection, module, record_id)
     )
-    return [plain(asdict(entry)) for entry in entries]
+    return [
+        plain(asdict(entry))
+        | ({"told": told} if entry.module == MODULE and (told := _told(audit, connection, entry)) else {})
+        for entry in entries
+    ]
+
+
+def _told(audit: AuditTable, connection: str, digest: AuditEntry) -> list[dict[str, str]]:
+    """What a digest told of, if this is the entry of its posting: each record is noted right after it."""
+    if digest.outcome not in ("delivered", "accepted"):
+        return []
+    first, reason = datetime.fromisoformat(digest.at), f"told in the digest {digest.record_id}"
+    every = (each for day in _days(first, first + timedelta(days=1)) for each in audit.of_day(connection, day))
+    found = [each for each in every if (each.destination, each.reason) == (digest.destination, reason)]
+    return [{"module": each.module, "record": each.record_id, "number": each.number} for each in reversed(found)]
 
 
 def records(audit: AuditTable, deliveries: DeliveriesTable, connection: str, what: str) -> list[tuple[str, str]]:
-    """Module and id of the records with this number, Zoho id, item or message id, or link. One look per index."""
+    """Module and id of the records with this number in either case, Zoho id, item or message id, or link.
+
+    Of a digest's message that is the digest, and all that it told of; of a digest's id the digest.
+    """
+    what = what.strip()
+    if digest := _DIGEST.fullmatch(what):
+        return [(MODULE, digest[1])]
+    thread = ""
     for link in _LINKS:
         if match := link.search(what):
+            # Of a reply in a thread, which the trail need not name, its first message.
+            thread = next(iter(_THREAD.findall(what)), "")
             what = match[1]
     module, _, record_id = what.partition("/")
-    if module in MODULES and record_id:
+    if module in (*MODULES, MODULE) and record_id:
         return [(module, record_id)]
-    for entry in audit.of_external_id(what):
-        if entry.connection == connection:
-            return [(entry.module, entry.record_id)]
-    if keys := deliveries.of_number(connection, what.encode()[:MAX_TEXT].decode(errors="ignore")):
-        return [_parts(key) for key in keys]
+    for identity in filter(None, (what, thread)):
+        named = (
+            (each.module, each.record_id) for each in audit.of_external_id(identity) if each.connection == connection
+        )
+        if found := list(dict.fromkeys(named)):
+            return found
+    # The index knows a number as it stands on the document; people type it in one case or the other.
+    for number in dict.fromkeys((what, what.upper(), what.lower(), what.title())):
+        if keys := deliveries.of_number(connection, number.encode()[: LENGTHS["number"]].decode(errors="ignore")):
+            return [_parts(key) for key in keys]
     return [
         (module, what) for module in MODULES if any(True for _ in islice(audit.of_record(connection, module, what), 1))
     ]
@@ -99,12 +173,12 @@ def _parts(key: str) -> tuple[str, str]:
     return module, record_id
 
 
-def _days_back(since: datetime) -> Iterator[str]:
-    """UTC days from today back to `since`."""
-    day = datetime.now(UTC).date()
-    while day >= since.date():
+def _days(since: datetime, until: datetime) -> Iterator[str]:
+    """UTC days from the first to the last."""
+    day = since.date()
+    while day <= until.date():
         yield str(day)
-        day -= timedelta(days=1)
+        day += timedelta(days=1)
 
 
 def show(entries: Sequence[Mapping[str, Any]]) -> None:
@@ -119,10 +193,27 @@ def show(entries: Sequence[Mapping[str, Any]]) -> None:
         (
             f"{datetime.fromisoformat(entry['at']):%A, %d %B %Y} (UTC)",
             (*row, receipt) if roomy else row,
-            [f"receipt {receipt}" if receipt and not roomy else "", entry.get("reason", "")],
+            [f"receipt {receipt}" if receipt and not roomy else "", _who(entry), entry.get("reason", ""), _of(entry)],
         )
         for row, receipt, entry in zip(columns, receipts, entries, strict=True)
     )
+
+
+def _who(entry: Mapping[str, Any]) -> str:
+    """Who did what it tells of, and when: it may have been written later."""
+    if not entry.get("by"):
+        return ""
+    when = entry["version"].partition("~")[0]
+    return f"by {entry['by']}, {when[:10]} {when[11:16]} UTC"
+
+
+def _of(entry: Mapping[str, Any]) -> str:
+    """How many records a digest told of, and which."""
+    told = list(dict.fromkeys(each["number"] or each["record"] for each in entry.get("told", ())))
+    if not told:
+        return ""
+    more = f" and {len(told) - _NAMED:,} more: --json has all" if len(told) > _NAMED else ""
+    return f"told of {len(told):,} record{'s' if len(told) > 1 else ''}: {', '.join(told[:_NAMED])}{more}"
 
 
 def _columns(entry: Mapping[str, Any]) -> tuple[object, ...]:

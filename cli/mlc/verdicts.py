@@ -22,6 +22,7 @@ from ml_connector.routing import Check, explain, matches, routes_taken, unsaid_b
 from ml_connector.sources import Inbound
 from ml_connector.sources.zoho_books import translate
 from ml_connector.statuses import asked, came_into
+from ml_connector.times import stamp
 from mlc.samples import told
 
 if TYPE_CHECKING:
@@ -62,9 +63,7 @@ def reading(file: ConnectionFile, event_name: str, body: bytes, content_type: st
     endpoint = Endpoint("preview", connection.name, "zoho", module, action)
     call = Inbound("zoho", "", "", {"content-type": content_type}, body)
     try:
-        event, record = translate(
-            call, endpoint, connection, received_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"), correlation_id="preview"
-        )
+        event, record = translate(call, endpoint, connection, received_at=stamp(now), correlation_id="preview")
     except InboundRejected as refusal:
         detail = f": {refusal}" if str(refusal) != refusal.reason else ""
         raise ConfigError(f"ingest would answer {refusal.status} ({refusal.reason}){detail}") from refusal

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ml_connector import rotation, webhook_setup
 from ml_connector.connections import Connection
 from ml_connector.errors import ConfigError, RetryLater
+from ml_connector.times import stamp
 from ml_connector.webhook_setup import Done, Found, Installed, Plan, Setup, Wanted, secret_hash
 from mlc.output import problems
 from mlc.stack import Stack, utc_now
@@ -105,7 +106,7 @@ class Desk:
             found += [Finding(event, text, spent, repair) for event, text in plan.blocked]
         for endpoint in rotation.under_way(self.stored):
             since = self.stored["endpoints"][endpoint].get("rotated_at", "")
-            if since < f"{utc_now() - OVERDUE:%Y-%m-%dT%H:%M:%SZ}":
+            if since < stamp(utc_now() - OVERDUE):
                 event = endpoint.removeprefix("zoho.")
                 what, why = f"two secrets are live since {since[:10]}", "a secret that you wanted gone still works"
                 found.append(Finding(event, what, why, f"mlc webhooks rotate {name} --finish"))

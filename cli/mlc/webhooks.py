@@ -1,4 +1,4 @@
-"""`mlc webhooks`: the addresses that Zoho calls, and the webhooks in Zoho that call them."""
+"""`mlc webhooks`: the addresses that Zoho and monday call, and the webhooks there that call them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from ml_connector.sources import signature
 from ml_connector.tokens import remedy
 from ml_connector.webhook_setup import Change, Done, Plan, RulesUnavailable, Wanted
 from mlc import webhook_steps
+from mlc.board_webhooks import BoardDesk, Outcome
 from mlc.options import DEFAULT_STACK, AsJson, Name, Profile, Region, StackName, date_option
 from mlc.output import Exit, blocks, console, fail, friendly, line, literal, printable, problems, say, table
 from mlc.stack import Stack, utc_now
-from mlc.webhook_desk import Desk, open_desk
+from mlc.webhook_desk import Desk, Finding, open_desk
 
-group = typer.Typer(no_args_is_help=True, help="The addresses that Zoho calls, and the webhooks that call them.")
+group = typer.Typer(
+    no_args_is_help=True, help="The addresses that Zoho and monday call, and the webhooks that call them."
+)
 
 Endpoints = Annotated[
     list[str] | None, typer.Option("--endpoint", help="Only this one, such as invoice.created. May be repeated.")
@@ -65,7 +68,9 @@ def list_addresses(
     region: Region = None,
     as_json: AsJson = False,
 ) -> None:
-    """One address and secret per module and event. They are bearer secrets: hidden unless you say --reveal."""
+    """One address and secret per module and event, and an address per board. Whoever has them can send events: they are
+    hidden unless you say --reveal.
+    """
     at = Stack(stack, profile, region)
     desk = open_desk(at, connection, strict=False)
     rows = [
@@ -75,6 +80,10 @@ def list_addresses(
             "secret": each["secrets"][-1] if reveal else "…",
         }
         for identity, each in sorted(desk.stored["endpoints"].items())
+    ]
+    rows += [
+        {"event": f"board {board}", "url": url if reveal else f"{url.rpartition('/')[0]}/…", "secret": ""}
+        for board, url in BoardDesk(at, desk.connection).addresses()
     ]
     say(rows, as_json=as_json, people=lambda: blocks(rows))
 
@@ -93,15 +102,23 @@ def install(
     region: Region = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a webhook and a workflow rule in Zoho for each event that a route hears; repair what has drifted.
+    """Make a webhook and a workflow rule in Zoho for each event that a route hears, and the boards' webhooks on
+    monday.com; repair what has drifted.
 
     Said twice, the second time changes nothing. Where Zoho does not allow it by API, the steps by hand are printed
     (exit code 3).
     """
-    desk = open_desk(Stack(stack, profile, region), connection)
+    at = Stack(stack, profile, region)
+    desk = open_desk(at, connection)
+    boards = Outcome()
+    if not dry_run:
+        with desk.alone():
+            boards = BoardDesk(at, desk.connection).install()
+        if not as_json:
+            boards.show()
     if desk.by_hand and not dry_run:
         reason = f"connection {connection!r} says manage_webhooks = false, so webhooks are installed by hand"
-        _by_hand(reason, desk.chosen(()), as_json=as_json)
+        _by_hand(reason, desk.chosen(()), boards, as_json=as_json)
     with desk.alone():
         desk.settle()
         endpoints = desk.endpoints
@@ -113,8 +130,8 @@ def install(
                 return
             done = _carried_out(desk, plan, endpoints, as_json=as_json)
         except (NotAllowed, RulesUnavailable) as error:
-            _by_hand(_why_not(error, connection), desk.chosen(()), as_json=as_json)
-    _report(plan, done, as_json=as_json, nothing=f"{connection}: all webhooks are in order")
+            _by_hand(_why_not(error, connection), desk.chosen(()), boards, as_json=as_json)
+    _report(plan, done, boards, as_json=as_json, nothing=f"{connection}: all webhooks are in order")
 
 
 @group.command(epilog="Example: mlc webhooks verify acme-eu")
@@ -127,10 +144,14 @@ def verify(
     region: Region = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare Zoho's webhooks and rules with what shall be there. Exit code 3 if something is wrong."""
-    desk = open_desk(Stack(stack, profile, region), connection)
+    """Compare Zoho's webhooks and rules, and the boards', with what shall be there. Exit code 3 if they differ."""
+    at = Stack(stack, profile, region)
+    desk = open_desk(at, connection)
     with _looking(desk, as_json=as_json):
         found = desk.findings()
+        unheard, repair = "what people do on the board is not heard", f"mlc webhooks install {connection}"
+        for board, what in BoardDesk(at, desk.connection).lacking():
+            found.append(Finding(f"board {board}".strip(), what, unheard, repair))
     count = len(desk.chosen(()))
 
     def people() -> None:
@@ -162,15 +183,21 @@ def remove(
     region: Region = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete our workflow rules and webhooks in Zoho, and nothing else there. The addresses stay the same."""
-    desk = open_desk(Stack(stack, profile, region), connection, strict=False)
+    """Delete our workflow rules and webhooks in Zoho and on the boards, and nothing else there. The addresses stay."""
+    at = Stack(stack, profile, region)
+    desk = open_desk(at, connection, strict=False)
     with desk.alone():
         with _looking(desk, as_json=as_json):
             plan, endpoints = desk.removal()
-        if plan.changes and not yes:
-            typer.confirm(f"Delete {_counted(plan)} of {connection} in Zoho?", abort=True, err=True)
+        on_boards = BoardDesk(at, desk.connection)
+        if (plan.changes or on_boards.installed) and not yes:
+            also = f", and {on_boards.installed} on boards" if on_boards.installed else ""
+            typer.confirm(f"Delete {_counted(plan)} of {connection} in Zoho{also}?", abort=True, err=True)
+        boards = on_boards.remove()
+        if not as_json:
+            boards.show()
         done = _carried_out(desk, plan, endpoints, as_json=as_json)
-    _report(plan, done, as_json=as_json, nothing=f"{connection}: Zoho has no webhooks of ours")
+    _report(plan, done, boards, as_json=as_json, nothing=f"{connection}: Zoho has no webhooks of ours")
 
 
 @group.command(epilog="Example: mlc webhooks manual acme-eu --endpoint invoice.created")
@@ -445,8 +472,9 @@ def _said(change: Change) -> str:
     return f"{change.event}  {change.what} {_DID[change.do]}{why}"
 
 
-def _report(plan: Plan, done: Sequence[Done], *, as_json: bool, nothing: str) -> None:
-    """Exit code 1 if a step failed, 3 if something is in the way."""
+def _report(plan: Plan, done: Sequence[Done], boards: Outcome | None = None, *, as_json: bool, nothing: str) -> None:
+    """Exit code 1 if a step failed, 3 if something is in the way. The boards' steps have been shown."""
+    boards = boards or Outcome()
     steps = [{**asdict(each.change), "failed": each.failed} for each in done]
 
     def people() -> None:
@@ -455,10 +483,11 @@ def _report(plan: Plan, done: Sequence[Done], *, as_json: bool, nothing: str) ->
         for text in (*(f"{event}: {what}" for event, what in plan.blocked), *plan.notes):
             line(text, "yellow")
 
-    say({"steps": steps, "blocked": plan.blocked, "notes": plan.notes}, as_json=as_json, people=people)
-    if any(each.failed for each in done):
+    data = {"steps": steps, "blocked": plan.blocked, "notes": plan.notes, "boards": boards.data}
+    say(data, as_json=as_json, people=people)
+    if boards.failed or any(each.failed for each in done):
         raise typer.Exit(Exit.FAILED)
-    if plan.blocked:
+    if plan.blocked or boards.by_hand:
         raise typer.Exit(Exit.FOUND_PROBLEMS)
 
 
@@ -474,14 +503,15 @@ def _show_plan(plan: Plan, *, as_json: bool) -> None:
     say(asdict(plan), as_json=as_json, people=people)
 
 
-def _by_hand(reason: str, endpoints: Sequence[Wanted], *, as_json: bool) -> NoReturn:
+def _by_hand(reason: str, endpoints: Sequence[Wanted], boards: Outcome, *, as_json: bool) -> NoReturn:
     """Why not by API, and what a person does instead."""
 
     def people() -> None:
         problems.print(printable(reason), style="red", markup=False, highlight=False, soft_wrap=True)
         webhook_steps.show(endpoints)
 
-    say({"problem": reason, "by_hand": webhook_steps.for_programs(endpoints)}, as_json=as_json, people=people)
+    data = {"problem": reason, "by_hand": webhook_steps.for_programs(endpoints), "boards": boards.data}
+    say(data, as_json=as_json, people=people)
     raise typer.Exit(Exit.FOUND_PROBLEMS)
 
 

@@ -18,7 +18,11 @@ from ml_connector.lanes import Message
 logger = Logger()
 metrics = Metrics()
 
-METRICS = {"moved": "DeliveriesRetried"}
+METRICS = {
+    "moved": "DeliveriesRetried",
+    "told": "DigestsPosted",
+    **dict.fromkeys(("acknowledged", "changed", "ignored", "looked"), "NotificationsCarried"),
+}
 """Metric by outcome, where it is not simply `Deliveries` and the outcome."""
 
 

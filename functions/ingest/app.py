@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-from ml_connector.bootstrap import intake
+from ml_connector.bootstrap import board_calls, intake, notifications
 from ml_connector.errors import InboundRejected, NotQueued
 from ml_connector.sources import Inbound
+
+if TYPE_CHECKING:
+    from ml_connector.notifications import BoardCalls, Notifications
 
 logger = Logger()
 metrics = Metrics()
@@ -20,6 +24,12 @@ metrics = Metrics()
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """202 once every delivery is queued; one plain 4xx for a bad call; 503 if the queue did not take it all."""
     correlation_id = event["requestContext"]["requestId"]
+    source = (event.get("pathParameters") or {}).get("source")
+    if source == "graph":
+        return _notified(notifications, event, correlation_id, 202, "text/plain; charset=utf-8")
+    if source == "monday":
+        # Anything but exactly 200 is sent again, once a minute (contracts: monday 7.4).
+        return _notified(board_calls, event, correlation_id, 200, "application/json")
     try:
         accepted = intake().receive(_inbound(event), correlation_id)
     except InboundRejected as refusal:
@@ -42,6 +52,37 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     metrics.add_metric("EventsAccepted", MetricUnit.Count, 1)
     metrics.add_metric("DeliveriesQueued", MetricUnit.Count, len(accepted.deliveries))
     return _answer(202, "accepted")
+
+
+def _notified(
+    taker: Callable[[], Notifications | BoardCalls],
+    event: dict[str, Any],
+    correlation_id: str,
+    done: int,
+    content_type: str,
+) -> dict[str, Any]:
+    """Somebody tells that something has changed: `done` once it is queued. Or tries the address: then what it wants."""
+    try:
+        heard = taker().receive(_inbound(event), correlation_id)
+    except InboundRejected as refusal:
+        _rejected(refusal, correlation_id)
+        metrics.add_metric("NotificationsRejected", MetricUnit.Count, 1)
+        return _answer(refusal.status, "rejected")
+    except NotQueued as failure:
+        logger.error("not queued", extra={"reason": str(failure), "call": correlation_id})
+        metrics.add_metric("WebhooksNotQueued", MetricUnit.Count, 1)
+        return _answer(503, "try again")
+    metrics.add_metric("NotificationsQueued", MetricUnit.Count, heard.queued)
+    if heard.handshake is not None:
+        logger.info("address confirmed", extra={"connection": heard.connection, "call": correlation_id})
+        headers = {"content-type": content_type, "x-content-type-options": "nosniff"}
+        return {"statusCode": 200, "headers": headers, "body": heard.handshake}
+    counted = {"queued": heard.queued, "dropped": heard.dropped}
+    logger.info("notified", extra={"connection": heard.connection, "call": correlation_id, **counted})
+    if heard.dropped:
+        # The address is known to Graph alone: what bears no client state of ours is forged, or from an old key.
+        metrics.add_metric("NotificationsRejected", MetricUnit.Count, heard.dropped)
+    return _answer(done, "accepted")
 
 
 def _rejected(refusal: InboundRejected, correlation_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Where Zoho and Microsoft send the browser back to: `GET /oauth/{vendor}/callback`."""
+"""Where Zoho, Microsoft and monday send the browser back to: `GET /oauth/{vendor}/callback`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from ml_connector.bootstrap import consent, service_account
+from ml_connector.bootstrap import consent, monday_consent, service_account
 from ml_connector.consent import Connected, ConsentRefused, StillWorking
 from ml_connector.errors import ConnectorError
+from ml_connector.monday_consent import Joined
 from ml_connector.service_account import SignedIn
 
 logger = Logger()
@@ -87,7 +88,26 @@ def _microsoft(query: Mapping[str, str]) -> dict[str, Any]:
     )
 
 
-COMPLETE: Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]] = {"zoho": _zoho, "microsoft": _microsoft}
+def _monday(query: Mapping[str, str]) -> dict[str, Any]:
+    joined: Joined = monday_consent().complete(query)
+    logger.info(
+        "joined",
+        extra={"connection": joined.connection, "account": joined.member.account_id, "user": joined.member.id},
+    )
+    return _page(
+        200,
+        "Connected",
+        [f"Boards of {joined.connection} are written by this user.", "You can close this page."],
+        ("User", joined.member.name),
+        [("Account", f"{joined.member.account}.monday.com"), ("May", ", ".join(joined.scopes))],
+    )
+
+
+COMPLETE: Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]] = {
+    "zoho": _zoho,
+    "microsoft": _microsoft,
+    "monday": _monday,
+}
 
 
 def _log(connected: Connected) -> None:

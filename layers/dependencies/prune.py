@@ -18,7 +18,7 @@ SERVICES = frozenset({"dynamodb", "secretsmanager", "sqs"})
 
 # What MSAL needs to sign with a certificate and for nothing else: 17 MB, compiled for one processor. With a client
 # secret it never imports it.
-CERTIFICATES = ("cryptography*", "cffi*", "_cffi_backend*", "pycparser*", "jwt", "pyjwt*")
+CERTIFICATES = ("cryptography*", "cffi*", "_cffi_backend*", "pycparser*")
 # Relative to the site folder; a folder goes as a whole.
 UNUSED = (
     "bin",

@@ -60,7 +60,10 @@ class Sources(Protocol):
     """
 
     def channels(self) -> Sequence[Mapping[str, Any]]:
-        """`[{name, team?, messages}]`; a message as `GET /_control/teams/channels/{id}/messages` shows it."""
+        """`[{name, messages, person?, deleted?}]`: `person` of a chat with somebody, `deleted` if the channel is gone.
+
+        A message as `GET /_control/teams/channels/{id}/messages` shows it, with its replies.
+        """
         ...
 
     def board(self) -> Mapping[str, Any] | None:
@@ -76,7 +79,7 @@ class Sources(Protocol):
         ...
 
     def summary(self) -> Mapping[str, int]:
-        """`{accepted, delivered, waiting, parked, skipped, refused}`."""
+        """`{accepted, delivered, waiting, gathered, parked, skipped, refused}`."""
         ...
 
 

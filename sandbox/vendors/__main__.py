@@ -29,7 +29,7 @@ def main() -> None:
     start = datetime.fromisoformat(given.clock).timestamp() if given.clock else None
     if given.frozen and start is None:
         parser.error("--frozen needs --clock")
-    monday.schema(monday.schema_path())  # before the first call, not during it
+    monday.schema()  # before the first call, not during it
     world = World(None if given.empty else seed(), Clock(start, frozen=given.frozen))
     if given.keep:
         if given.keep.exists():

@@ -18,7 +18,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sandbox.vendors import bot_connector, control, entra, graph, monday, workflows, zoho, zoho_webhooks
+from sandbox.vendors import (
+    bot_connector,
+    control,
+    entra,
+    graph,
+    graph_notifications,
+    graph_subscriptions,
+    monday,
+    monday_accounts,
+    monday_ingest,
+    monday_webhooks,
+    workflows,
+    zoho,
+    zoho_webhooks,
+)
 from sandbox.vendors.wire import Answer, Call, Refusal, reply
 from sandbox.vendors.world import World, iso
 
@@ -33,6 +47,8 @@ def vendor_of(host: str) -> tuple[str, Handler] | None:
         **dict.fromkeys(bot_connector.HOSTS, ("bot", bot_connector.handle)),
         **dict.fromkeys(graph.HOSTS, ("graph", graph.handle)),
         monday.HOST: ("monday", monday.handle),
+        monday_accounts.HOST: ("monday_accounts", monday_accounts.handle),
+        monday_ingest.UPLOADS: ("monday_uploads", monday_ingest.upload),
     }
     if bare in zoho.ACCOUNTS:
         return "zoho_accounts", zoho.accounts
@@ -40,6 +56,8 @@ def vendor_of(host: str) -> tuple[str, Handler] | None:
         return "zoho", zoho.books
     if workflows.HOSTS.fullmatch(host):
         return "workflows", workflows.handle
+    if bare not in fixed and monday_accounts.BY_ACCOUNT.fullmatch(bare):
+        return "monday_accounts", monday_accounts.handle
     return fixed.get(bare)
 
 
@@ -60,12 +78,18 @@ def serve(world: World, call: Call) -> Answer:
                 answer = handler(world, dataclasses.replace(call, host=bare, delay=delay))
             except Refusal as refusal:
                 answer = refusal.answer
+    if answer and answer.then:
+        answer = answer.then()
+    with world.lock:
         answer = fault.bend(answer) if fault else answer or Answer(500)
         _log(world, name, call, answer, fault.kind if fault else "", started)
         return answer
 
 
-_GRAPHQL_FIELD = re.compile(rb"\b(?:create|change|archive|delete|items|boards|me|version)[a-z_]*(?=\s*[({])")
+_GRAPHQL_FIELD = re.compile(
+    rb"\b(?:create|change|archive|delete|move|update|ingest|fetch|items|next|boards|webhooks|me|version)[a-z_]*"
+    rb"(?=\s*[({])"
+)
 
 
 def _log(world: World, name: str, call: Call, answer: Answer, fault: str, started: float) -> None:
@@ -93,18 +117,21 @@ class Vendors:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Vendors answer on the loop, for they never wait; control calls that send webhooks run in a thread."""
+        """Vendors answer on the loop, for they never wait; what calls somebody else runs in a thread."""
         if scope["type"] != "http":
             raise RuntimeError("only HTTP is served")
         body = await Request(scope, receive).body()
         call = _call(scope, body)
         if call.host == control.PREFIX:
             answer = await run_in_threadpool(control.handle, self.world, call)
+        elif (graph_subscriptions.calls_out(call) or monday.calls_out(call)) and _loop():
+            answer = await run_in_threadpool(serve, self.world, call)
         else:
             answer = serve(self.world, call)
-            self._settle()
+        self._settle()
         if answer.delay:
             await asyncio.sleep(answer.delay)
         if answer.dropped:
@@ -115,9 +142,30 @@ class Vendors:
     def _settle(self) -> None:
         """Webhooks that this call set off leave after it, beside it. Driven by hand, without a loop, they wait for a
         control call."""
-        if zoho_webhooks.is_due(self.world):
-            with contextlib.suppress(RuntimeError):
-                asyncio.get_running_loop().run_in_executor(None, zoho_webhooks.settle, self.world)
+        if loop := _loop():
+            if zoho_webhooks.is_due(self.world):
+                loop.run_in_executor(None, zoho_webhooks.settle, self.world)
+            self._notify(loop)
+
+    def _notify(self, loop: asyncio.AbstractEventLoop) -> None:
+        """What Graph and monday tell leaves when it is due, whether anybody calls or not: the timer is the loop's."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        waits = {teller: teller.wait(self.world) for teller in (graph_notifications, monday_webhooks)}
+        for teller, wait in waits.items():
+            if wait == 0:
+                sent = loop.run_in_executor(None, teller.settle, self.world)
+                sent.add_done_callback(lambda _: self._notify(loop))
+        if later := [wait for wait in waits.values() if wait]:
+            self._timer = loop.call_later(min(later), self._notify, loop)
+
+
+def _loop() -> asyncio.AbstractEventLoop | None:
+    """The running one; None when the application is driven by hand."""
+    with contextlib.suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    return None
 
 
 def _call(scope: Scope, body: bytes) -> Call:

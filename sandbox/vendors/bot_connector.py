@@ -1,6 +1,6 @@
 """The Teams Bot Connector: posts, replies, edits and deletions with a bot token.
 
-contracts: microsoft-teams 1.2.3 (post), 1.2.4 (reply, edit, delete), 1.2.5 (errors), 1.2.6 (limits).
+contracts: microsoft-teams 1.2.3 (post), 1.2.4 (reply, edit, delete), 1.2.5 (errors), 1.2.6 (limits), 2 (people).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import math
 import re
 from typing import Any
 
-from sandbox.vendors import cards
+from sandbox.vendors import cards, personal_chats
 from sandbox.vendors.entra import token_of
+from sandbox.vendors.graph_notifications import message_changed
 from sandbox.vendors.limits import SlidingWindow
 from sandbox.vendors.microsoft_clouds import CLOUDS, SERVICES
 from sandbox.vendors.wire import Answer, Call, Refusal, reply
@@ -66,9 +67,14 @@ def _route(world: World, call: Call) -> Answer:
         case ("PUT", "conversations", conversation, "activities", activity_id):
             return _edit(world, call, token, conversation, activity_id)
         case ("DELETE", "conversations", conversation, "activities", activity_id):
-            message = _own_message(world, token, conversation, activity_id)
+            channel, message = _own_message(world, token, conversation, activity_id)
             message.deleted = True
+            message_changed(world, channel, message, "deleted")
             return Answer(200)
+        case ("GET", "conversations", thread, "pagedmembers"):
+            _team(world, token, thread)
+            team = next(one for one in world.microsoft.teams.values() if one.thread_id == thread)
+            return reply(200, personal_chats.members(world, call, token, team))
         case ("GET", "teams", thread):
             return reply(200, _team(world, token, thread)[0])
         case ("GET", "teams", thread, "conversations"):
@@ -78,12 +84,12 @@ def _route(world: World, call: Call) -> Answer:
 
 def _create(world: World, call: Call, token: MicrosoftToken) -> Answer:
     wanted = _body(call)
-    if wanted.get("isGroup") is not True:
-        raise _no(400, "BadSyntax", "Incorrect conversation creation parameters: isGroup must be true.")
     if not wanted.get("tenantId"):
         raise _no(400, "BadSyntax", "Incorrect conversation creation parameters: tenantId is required.")
     if wanted["tenantId"] != token.tenant_id:
         raise _no(403, "NotEnoughPermissions", "The bot's token is of another tenant.")
+    if wanted.get("isGroup") is not True:
+        return _create_chat(world, token, wanted)
     if "activity" not in wanted:
         raise _no(400, "BadSyntax", "Incorrect conversation creation parameters: activity is required.")
     data = wanted.get("channelData")
@@ -96,21 +102,36 @@ def _create(world: World, call: Call, token: MicrosoftToken) -> Answer:
     return reply(201, {"id": f"{channel_id};messageid={message.id}", "activityId": message.id})
 
 
+def _create_chat(world: World, token: MicrosoftToken, wanted: dict[str, Any]) -> Answer:
+    """With one person, always the same; of a message that comes along the answer gives no id."""
+    given = wanted.get("members")
+    if not isinstance(given, list) or len(given) != 1 or not isinstance(given[0], dict) or not given[0].get("id"):
+        raise _no(400, "BadSyntax", "Incorrect conversation creation parameters: members must hold exactly one member.")
+    user = personal_chats.person(world, token, str(given[0]["id"]))
+    if user is None:
+        raise _no(400, "Bad Argument", "Invalid user identity in provided tenant.")
+    chat = _channel(world, token, personal_chats.chat(world, token, user).channel_id)
+    if "activity" in wanted:
+        _post(world, token, chat, wanted["activity"], "")
+    return reply(201, {"id": chat.channel_id})
+
+
 def _add(world: World, call: Call, token: MicrosoftToken, conversation: str) -> Answer:
     """A reply into a thread, or without `;messageid=` a new post."""
     channel, root = _conversation(world, token, conversation)
-    if root and not any(message.id == root for message in channel.messages):
+    if root and not any(message.id == message.thread == root and not message.deleted for message in channel.messages):
         raise _no(404, "ActivityNotFoundInConversation", "The thread does not exist.")
     return reply(201, {"id": _post(world, token, channel, _body(call), root).id})
 
 
 def _edit(world: World, call: Call, token: MicrosoftToken, conversation: str, activity_id: str) -> Answer:
-    message = _own_message(world, token, conversation, activity_id)
+    channel, message = _own_message(world, token, conversation, activity_id)
     message.text, message.summary, message.card = _content(_body(call))
     message.size = cards.size(message.card) if message.card else 0
     message.edits += 1
     message.history.append(message.card)
     message.edited_at = world.clock.now()
+    message_changed(world, channel, message, "updated")
     return reply(200, {"id": message.id})
 
 
@@ -134,17 +155,23 @@ def _conversation(world: World, token: MicrosoftToken, conversation: str) -> tup
     channel_id, suffix, root = conversation.partition(";messageid=")
     if suffix and not re.fullmatch(r"0*[1-9][0-9]*", root):
         raise _no(400, "BadSyntax", "messageid must be a number above zero.")
-    return _channel(world, token, channel_id), root
+    channel = _channel(world, token, channel_id)
+    if suffix and channel.person:
+        raise _no(400, "BadSyntax", "A chat with a person has no threads.")
+    return channel, root
 
 
 def _channel(world: World, token: MicrosoftToken, channel_id: str) -> Channel:
     """The channel the bot may write to, after counting the call."""
     channel = world.microsoft.channels.get(channel_id)
-    if channel is None or channel.tenant_id != token.tenant_id:
+    if channel is None or channel.deleted or channel.tenant_id != token.tenant_id:
         raise _no(404, "ConversationNotFound", "Conversation not found.")
     if channel.blocked_by_admin:
         raise _no(403, "BotDisabledByAdmin", "The tenant admin disabled this bot.")
-    if token.client_id not in channel.installed:
+    if channel.person:
+        if trouble := personal_chats.refused(world, token, world.microsoft.users[channel.person]):
+            raise _no(403, *trouble)
+    elif token.client_id not in channel.installed:
         raise _no(403, "BotNotInConversationRoster", "The bot is not part of the conversation roster.")
     _throttle(world, token, channel)
     return channel
@@ -204,16 +231,17 @@ def add_message(
     size = cards.size(card) if card else 0
     message = Message(str(number), root or str(number), sender, now, text, summary, card, size, history=[card])
     channel.messages.append(message)
+    message_changed(world, channel, message, "created")
     return message
 
 
-def _own_message(world: World, token: MicrosoftToken, conversation: str, activity_id: str) -> Message:
+def _own_message(world: World, token: MicrosoftToken, conversation: str, activity_id: str) -> tuple[Channel, Message]:
     channel, root = _conversation(world, token, conversation)
     for message in channel.messages:
-        if message.id == activity_id and message.thread == root and not message.deleted:
+        if message.id == activity_id and (message.thread == root or channel.person) and not message.deleted:
             if message.sender != token.client_id:
                 raise _no(403, "NotEnoughPermissions", "Only the bot's own messages can be changed.")
-            return message
+            return channel, message
     raise _no(404, "ActivityNotFoundInConversation", "The activity does not exist in this conversation.")
 
 

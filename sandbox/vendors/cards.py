@@ -1,7 +1,6 @@
 """Which Adaptive Cards Teams takes: schema 1.5 plus the rules the schema does not know.
 
 contracts: microsoft-teams 5.1 (version, fallbackText), 5.3 (Teams specifics), 5.4 (how to validate).
-The real schema is used where the contracts lie beside the repository, our excerpt of it elsewhere.
 """
 
 from __future__ import annotations
@@ -20,19 +19,13 @@ from jsonschema.validators import extend
 
 VERSIONS = ("1.0", "1.1", "1.2", "1.3", "1.4", "1.5")
 PREFERRED_BYTES = 28 * 1024  # what every transport carries
-EXCERPT = Path(__file__).with_name("card_excerpt.json")
+SCHEMA = Path(__file__).with_name("published") / "adaptive-card-1.5.0.json"
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def contracts() -> Path:
     """Where the vendor contracts lie: $CONTRACTS_DIR, else beside the repository."""
     return Path(os.environ.get("CONTRACTS_DIR") or _REPOSITORY.parent / "shared" / "contracts")
-
-
-def schema_path() -> Path:
-    """The real schema when present, else the excerpt."""
-    real = contracts() / "schemas" / "adaptive-card-1.5.0.json"
-    return real if real.is_file() else EXCERPT
 
 
 def _any_of(validator: Any, any_of: list[Any], instance: Any, schema: Any) -> Iterator[ValidationError]:
@@ -53,12 +46,11 @@ _CardValidator: Callable[[Any], Validator] = cast(Any, extend)(Draft6Validator, 
 
 
 @cache
-def validator(path: Path) -> Validator:
-    """A validator of one of the two schemas."""
-    return _CardValidator(json.loads(path.read_text(encoding="utf-8")))
+def validator() -> Validator:
+    return _CardValidator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
-def problems(card: Any, path: Path | None = None) -> list[str]:
+def problems(card: Any) -> list[str]:
     """Why Teams would not show this card as meant; empty when it would."""
     if not isinstance(card, dict):
         return ["content must be a JSON object"]
@@ -74,7 +66,7 @@ def problems(card: Any, path: Path | None = None) -> list[str]:
         found.append("msteams takes width and entities only")
     found += _not_in_teams(card)
     bare = _plain({key: value for key, value in card.items() if key != "msteams"})
-    for error in validator(path or schema_path()).iter_errors(bare):
+    for error in validator().iter_errors(bare):
         found.append(f"{error.json_path}: {error.message[:200]}")
         break
     return found

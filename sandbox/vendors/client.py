@@ -80,6 +80,10 @@ class Control:
 
     # --- Teams and monday
 
+    def channels(self) -> list[dict[str, Any]]:
+        """All channels, and the bots' chats with people (`person`), without their messages."""
+        return list(self._do("GET", "teams/channels")["channels"])
+
     def messages(self, channel_id: str) -> list[dict[str, Any]]:
         """Root posts of a channel in order, each with `replies`."""
         return list(self._channel(channel_id)["messages"])
@@ -103,6 +107,63 @@ class Control:
         """Which bots (client ids) the channel has."""
         self._do("PATCH", f"teams/channels/{quote(channel_id, safe='')}", {"installed": bots})
 
+    def install_for(self, user_id: str, bots: list[str]) -> None:
+        """Which bots (client ids) the person has."""
+        self._do("PATCH", f"teams/users/{user_id}", {"installed": bots})
+
+    def chat(self, user_id: str) -> list[dict[str, Any]]:
+        """Messages of the bots to a person."""
+        chats = [each["channel_id"] for each in self.channels() if each["person"] == user_id]
+        return [message for chat in chats for message in self.messages(chat)]
+
+    # --- Teams: people, and what Graph tells of them
+
+    def reply(self, channel_id: str, message_id: str, text: str, *, user_id: str = "", name: str = "") -> str:
+        """A person answers in a message's thread (Asha Rao, if nobody is named); returns the reply's id."""
+        path = f"{_channel(channel_id)}/messages/{message_id}/replies"
+        return str(self._do("POST", path, {"text": text, "user_id": user_id, "name": name})["id"])
+
+    def say(self, channel_id: str, text: str, *, user_id: str = "", name: str = "") -> str:
+        """A person begins a thread; returns the message's id."""
+        body = {"text": text, "user_id": user_id, "name": name}
+        return str(self._do("POST", f"{_channel(channel_id)}/messages", body)["id"])
+
+    def edit_message(self, channel_id: str, message_id: str, text: str) -> None:
+        """A person changes what somebody wrote."""
+        self._do("PATCH", f"{_channel(channel_id)}/messages/{message_id}", {"text": text})
+
+    def rename_channel(self, channel_id: str, name: str) -> None:
+        """An administrator gives a channel another name."""
+        self._do("PATCH", _channel(channel_id), {"name": name})
+
+    def delete_channel(self, channel_id: str) -> None:
+        """An administrator deletes a channel: bots and Graph find it no more."""
+        self._do("POST", f"{_channel(channel_id)}/delete")
+
+    def restore_channel(self, channel_id: str) -> None:
+        """And brings it back, with its messages; its subscriptions stay gone."""
+        self._do("POST", f"{_channel(channel_id)}/restore")
+
+    def notifying(self, **trouble: Any) -> None:
+        """Trouble with notifications: lose (so many of the next), copies (of each), delay (s), reorder."""
+        self._do("PATCH", "graph/notifying", trouble)
+
+    def lifecycle(self, subscription_id: str, event: str) -> None:
+        """Graph says reauthorizationRequired or missed of a subscription."""
+        self._do("POST", f"graph/subscriptions/{subscription_id}/lifecycle", {"event": event})
+
+    def remove_subscription(self, subscription_id: str) -> None:
+        """Graph takes a subscription away, and says so."""
+        self._do("DELETE", f"graph/subscriptions/{subscription_id}")
+
+    def notifications(self) -> list[dict[str, Any]]:
+        """What Graph sent and still holds: subscription_id, changeType, resource, lifecycleEvent, attempts, status."""
+        return list(self._do("GET", "graph/notifications")["notifications"])
+
+    def settle_graph(self) -> None:
+        """Send the notifications that are due."""
+        self._do("POST", "graph/settle")
+
     def subscriptions(self) -> list[dict[str, Any]]:
         """Graph subscriptions of all apps."""
         return list(self._do("GET", "graph/subscriptions")["subscriptions"])
@@ -118,6 +179,69 @@ class Control:
     def item_history(self, board_id: str) -> dict[str, list[dict[str, str]]]:
         """By item: the texts of its columns after the create and after each change."""
         return self._do("GET", f"monday/boards/{board_id}/history")
+
+    # --- monday: people before the board, and what monday tells of it
+
+    def boards(self) -> list[dict[str, Any]]:
+        """All boards: board_id, account_id, name, state, hierarchy_type, parent_board_id (of subitems), items."""
+        return list(self._do("GET", "monday/boards")["boards"])
+
+    def person(self, user_id: str, do: str, **what: Any) -> str:
+        """What a user does before a board (`control_monday.act` lists it); returns the id of what was made, if any.
+
+        E.g. `person("55667799", "set", item=key, column="zb_status", value={"label": "Paid"})`.
+        """
+        return str(self._do("POST", f"monday/people/{user_id}", {"do": do, **what}).get("id", ""))
+
+    def monday_board(self, board_id: str, **values: Any) -> None:
+        """Change a board: editors (user ids; none: everybody), items_limit, subitems_limit, name, hierarchy_type."""
+        self._do("PATCH", f"monday/boards/{board_id}", values)
+
+    def monday_account(self, account_id: str, **values: Any) -> None:
+        """Change an account: plan, calls_per_day, calls_per_minute, complexity_per_minute, concurrency, calls_today,
+        index_lag, ingest_seconds, keeps (answers for idempotency keys)."""
+        self._do("PATCH", f"monday/accounts/{account_id}", values)
+
+    def monday_user(self, user_id: str, **values: Any) -> None:
+        """Change a user: enabled, view_only, name."""
+        self._do("PATCH", f"monday/users/{user_id}", values)
+
+    def monday_sign_in(self, user_id: str = "", *, denies: bool = False) -> None:
+        """Who sits before monday's consent page from now on ("": anybody), and what that person answers."""
+        self._do("PUT", "monday/signed-in", {"user_id": user_id, "denies": denies})
+
+    def monday_app(self, client_id: str, **values: Any) -> None:
+        """Change an app: client_secret, signing_secret, redirect_uris, scopes, flow ("2.0", "2.1"), installed (account
+        ids), token_seconds."""
+        self._do("PATCH", f"monday/apps/{quote(client_id, safe='')}", values)
+
+    def end_monday_tokens(self, client_id: str, action: Literal["expire", "uninstall"]) -> int:
+        """The app's access tokens end now, or the app is uninstalled everywhere; returns how many tokens there were."""
+        return int(self._do("POST", f"monday/apps/{quote(client_id, safe='')}/tokens", {"action": action})["ended"])
+
+    def monday_webhooks(self) -> list[dict[str, Any]]:
+        """The registrations, with their addresses."""
+        return list(self._do("GET", "monday/webhooks")["webhooks"])
+
+    def remove_monday_webhook(self, webhook_id: str) -> None:
+        """A registration is gone, as if monday had switched it off."""
+        self._do("DELETE", f"monday/webhooks/{webhook_id}")
+
+    def monday_events(self) -> list[dict[str, Any]]:
+        """What was composed for them, oldest first: id, webhook, at, event, statuses of its attempts."""
+        return list(self._do("GET", "monday/events")["events"])
+
+    def telling(self, **trouble: Any) -> None:
+        """How monday's events leave: hold (until `tell`), copies (of each), lose (so many of the next), reverse."""
+        self._do("PATCH", "monday/events", trouble)
+
+    def tell(self, event_id: str, copies: int = 1) -> list[int]:
+        """Send a held or an already sent event (again); returns the statuses."""
+        return list(self._do("POST", f"monday/events/{event_id}/send", {"copies": copies})["statuses"])
+
+    def settle_monday(self) -> list[dict[str, Any]]:
+        """Send the events that are due, retries included."""
+        return list(self._do("POST", "monday/events/settle")["events"])
 
     # --- Zoho: the bookkeeper
 
@@ -247,3 +371,7 @@ class Control:
     def records(self, organization: str) -> dict[str, Any]:
         """`{records: {module: {id: record}}, comments: {id: [...]}}`."""
         return self._do("GET", f"zoho/{organization}/records")
+
+
+def _channel(channel_id: str) -> str:
+    return f"teams/channels/{quote(channel_id, safe='')}"

@@ -10,11 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from sandbox.vendors import cards, control_zoho, zoho_webhooks
+from sandbox.vendors import (
+    cards,
+    control_graph,
+    control_monday,
+    control_zoho,
+    graph_notifications,
+    monday_webhooks,
+    zoho_webhooks,
+)
 from sandbox.vendors.faults import Fault
-from sandbox.vendors.monday_columns import readable, view
 from sandbox.vendors.wire import Answer, Call, reply
-from sandbox.vendors.world import Channel, Message, MondayBoard, World, iso
+from sandbox.vendors.world import Channel, Message, World, iso
 
 PREFIX = "_control"
 
@@ -27,6 +34,8 @@ def handle(world: World, call: Call) -> Answer:
             raise TypeError("the body must be an object")
         content = _route(world, call, body)
         zoho_webhooks.settle(world)
+        monday_webhooks.settle(world)
+        graph_notifications.settle(world)
     except (KeyError, TypeError, ValueError) as error:
         known = isinstance(error, KeyError)
         return reply(404 if known else 400, {"error": f"{type(error).__name__}: {error}"})
@@ -59,37 +68,29 @@ def _route(world: World, call: Call, body: dict[str, Any]) -> Any:
             return _locked(world, lambda: _messages(world, world.microsoft.channels[key]))
         case ("GET", "teams", "channels", key, "history"):
             return _locked(world, lambda: {one.id: one.history for one in world.microsoft.channels[key].messages})
-        case ("DELETE", "teams", "channels", key, "messages", number):
-            return _quietly(world, lambda: _delete(world.microsoft.channels[key], number))
         case ("PATCH", "teams", "channels", key):
-            return _locked(world, lambda: _change(world.microsoft.channels[key], body, *_CHANNEL))
+            return _locked(world, lambda: _rename(world, world.microsoft.channels[key], body))
         case ("PATCH", "teams", "apps", tenant, client):
             return _locked(world, lambda: _change(world.microsoft.apps[tenant, client], body, *_APP))
         case ("PATCH", "teams", "users", key):
-            return _locked(world, lambda: _change(world.microsoft.users[key], body, "enabled", "blocked", "upn"))
+            return _locked(world, lambda: _change(world.microsoft.users[key], body, *_USER))
         case ("POST", "teams", "revoke"):
             return _locked(world, lambda: _revoke(world))
         case ("GET", "teams", "notifications"):
             return _locked(world, lambda: {"notifications": world.microsoft.notifications})
-        case ("GET", "graph", "subscriptions"):
-            return _locked(world, lambda: {"subscriptions": list(world.microsoft.subscriptions.values())})
-        case ("GET", "monday", "boards", key):
-            return _locked(world, lambda: _board(world.monday.boards[key]))
-        case ("GET", "monday", "boards", key, "history"):
-            return _locked(world, lambda: _history(world.monday.boards[key]))
-        case ("PATCH", "monday", "accounts", key):
-            names = ("plan", "calls_per_day", "calls_per_minute", "complexity_per_minute", "concurrency", "index_lag")
-            return _locked(world, lambda: _account(world, key, body, names))
-        case ("PATCH", "monday", "items", key):
-            return _locked(world, lambda: _change(world.monday.items[key], body, "state", "name"))
+        case (_, "teams" | "graph", *_):
+            return _locked(world, lambda: control_graph.route(world, call.method, call.path, body))
+        case (_, "monday", *rest):
+            return control_monday.route(world, call.method, rest, body)
         case (_, "zoho" | "zoho-user" | "zoho-clients", *_):
             return control_zoho.route(world, call.method, call.path, body)
     raise KeyError("no such control call")
 
 
+_USER = ("enabled", "blocked", "upn", "installed", "blocks_bots")
 _CHANNEL = ("installed", "blocked_by_admin", "migration", "archived", "name")
 _APP = (
-    "secrets", "certificates", "redirect_uris", "granted", "graph_roles", "enabled", "bot", "cloud",
+    "secrets", "certificates", "redirect_uris", "granted", "graph_roles", "enabled", "bot", "cloud", "roster_ids_only",
 )  # fmt: skip
 
 
@@ -151,12 +152,6 @@ def _change(thing: Any, body: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {"ok": True}
 
 
-def _account(world: World, key: str, body: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    account = world.monday.accounts[key]
-    account.window = None  # it counts by the old limit
-    return _change(account, body, *names)
-
-
 # --- Teams ------------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +161,8 @@ def _channel(channel: Channel) -> dict[str, Any]:
         "team_id": channel.team_id,
         "tenant_id": channel.tenant_id,
         "name": channel.name,
+        "person": channel.person,
+        "deleted": channel.deleted,
         "installed": channel.installed,
         "messages": len(channel.messages),
     }
@@ -173,24 +170,31 @@ def _channel(channel: Channel) -> dict[str, Any]:
 
 def _messages(world: World, channel: Channel) -> dict[str, Any]:
     """Root posts in order, each with its replies; beside them the run history of the channel's workflows."""
-    roots = [_message(one) for one in channel.messages if one.id == one.thread]
+    roots = [_message(world, one) for one in channel.messages if one.id == one.thread]
     by_id = {one["id"]: one for one in roots}
     for message in channel.messages:
         if message.id != message.thread and message.thread in by_id:
-            by_id[message.thread]["replies"].append(_message(message))
+            by_id[message.thread]["replies"].append(_message(world, message))
     runs = [run for one in world.microsoft.workflows if one.channel_id == channel.channel_id for run in one.runs]
     return {"channel": _channel(channel), "messages": roots, "workflow_runs": runs}
 
 
-def _delete(channel: Channel, number: str) -> None:
-    """What a person does with a message that must not be there."""
-    {one.id: one for one in channel.messages}[number].deleted = True
+def _rename(world: World, channel: Channel, body: Mapping[str, Any]) -> dict[str, Any]:
+    """An administrator changes something of a channel; a new name is told to who has subscribed."""
+    before = channel.name
+    changed = _change(channel, body, *_CHANNEL)
+    if channel.name != before:
+        graph_notifications.channel_changed(world, channel, "updated")
+    return changed
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _message(world: World, message: Message) -> dict[str, Any]:
+    """`from` is bot, workflows or person; of a person `by` is the name."""
+    user = world.microsoft.users.get(message.sender)
     return {
         "id": message.id,
-        "from": "workflows" if message.sender == "workflows" else "bot",
+        "from": "workflows" if message.sender == "workflows" else "person" if user else "bot",
+        "by": user.name if user else "",
         "at": iso(message.at),
         "text": message.text,
         "summary": message.summary,
@@ -201,44 +205,4 @@ def _message(message: Message) -> dict[str, Any]:
         "edited_at": iso(message.edited_at) if message.edited_at else None,
         "deleted": message.deleted,
         "replies": [],
-    }
-
-
-# --- monday -----------------------------------------------------------------------------------------------------
-
-
-def _board(board: MondayBoard) -> dict[str, Any]:
-    """Items in order of creation; `text` and `raw` by column id, `raw` is the API's `value` parsed."""
-    shown = [one for one in board.columns.values() if readable(one)]
-    items = []
-    for item in board.items.values():
-        cells = {one.id: view(one, item.values.get(one.id)) for one in shown}
-        items.append(
-            {
-                "id": item.id,
-                "name": item.name,
-                "state": item.state,
-                "group": item.group_id,
-                "created_at": iso(item.at),
-                "updated_at": iso(item.updated_at),
-                "text": {key: cell["text"] for key, cell in cells.items()},
-                "raw": {key: json.loads(cell["value"]) if cell["value"] else None for key, cell in cells.items()},
-                "updates": item.updates,
-            }
-        )
-    return {
-        "id": board.board_id,
-        "name": board.name,
-        "columns": [asdict(one) for one in board.columns.values()],
-        "groups": [asdict(one) for one in board.groups.values()],
-        "items": items,
-    }
-
-
-def _history(board: MondayBoard) -> dict[str, list[dict[str, str]]]:
-    """By item: the texts of its columns after the create and after each change."""
-    shown = [one for one in board.columns.values() if readable(one)]
-    return {
-        item.id: [{one.id: view(one, values.get(one.id))["text"] for one in shown} for values in item.history]
-        for item in board.items.values()
     }

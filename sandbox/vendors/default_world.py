@@ -36,6 +36,8 @@ MICROSOFT_CLIENT_ID = "b0a7c1de-0000-4000-a000-0000000000bb"
 MICROSOFT_CLIENT_SECRET = "sandbox-entra-client-secret"  # noqa: S105
 MICROSOFT_REFRESH_TOKEN = "sandbox-entra-refresh-token"  # noqa: S105
 MICROSOFT_USER = "d4e5f6a7-0000-4000-a000-0000000000dd"
+MICROSOFT_BOSS = "e5f6a7b8-0000-4000-a000-0000000000ee"
+MICROSOFT_BOSS_UPN = "asha.rao@harbour.example"
 MICROSOFT_REDIRECT_URI = "https://example.com/oauth/microsoft/callback"
 MICROSOFT_TEAM = "c4e5f6a7-0000-4000-a000-0000000000cc"
 MICROSOFT_TEAM_THREAD = "19:sandboxgeneral0000000000000000001@thread.tacv2"
@@ -51,8 +53,16 @@ WORKFLOW_URL = (
 MONDAY_ACCOUNT = "11223344"
 MONDAY_TOKEN = "sandbox-monday-personal-token"  # noqa: S105
 MONDAY_USER = "55667788"
+MONDAY_PERSON = "55667799"
+MONDAY_PERSON_TOKEN = "sandbox-monday-token-of-asha"  # noqa: S105
+MONDAY_CLIENT_ID = "sandboxmondayapp000000000000000001"
+MONDAY_CLIENT_SECRET = "sandbox-monday-client-secret"  # noqa: S105
+MONDAY_SIGNING_SECRET = "sandbox-monday-signing-secret-00001"  # noqa: S105
+MONDAY_REDIRECT_URI = "https://example.com/oauth/monday/callback"
 MONDAY_BOARD = "1234567890"
 MONDAY_GROUP = "zoho_books"
+MONDAY_SUBITEM_BOARD = f"{MONDAY_BOARD}9"
+MONDAY_SCOPES = ["account:read", "boards:read", "boards:write", "me:read", "webhooks:read", "webhooks:write"]
 
 # Zoho's status words as people read them: `partially_paid` is "Partially paid".
 STATUS_LABELS = {
@@ -116,8 +126,19 @@ def board_columns() -> list[dict[str, Any]]:
         {"id": "zb_lines", "title": "Lines", "type": "long_text"},
         {"id": "zb_rate", "title": "Rate", "type": "numbers", "settings": {"unit": {"precision": 5}}},
         {"id": "zb_total_base", "title": "Total (EUR)", "type": "numbers", "settings": base},
-        {"id": "zb_synced", "title": "Last synced", "type": "date"},
+        {"id": "zb_synced", "title": "Changed in Zoho", "type": "date"},
         {"id": "zb_doc_id", "title": "Zoho ID", "type": "text"},
+    ]
+
+
+def line_columns() -> list[dict[str, Any]]:
+    """The columns of the subitems, which are line items."""
+    return [
+        {"id": "zb_line_no", "title": "No.", "type": "numbers"},
+        {"id": "zb_line_quantity", "title": "Quantity", "type": "numbers"},
+        {"id": "zb_line_rate", "title": "Rate", "type": "numbers"},
+        {"id": "zb_line_total", "title": "Total", "type": "numbers"},
+        {"id": "zb_line_id", "title": "Zoho line", "type": "text"},
     ]
 
 
@@ -166,7 +187,14 @@ def seed() -> dict[str, Any]:
                     "tenant_id": MICROSOFT_TENANT,
                     "name": "Books Service",
                     "upn": "books@harbour.example",
-                }
+                },
+                {
+                    "user_id": MICROSOFT_BOSS,
+                    "tenant_id": MICROSOFT_TENANT,
+                    "name": "Asha Rao",
+                    "upn": MICROSOFT_BOSS_UPN,
+                    "installed": [MICROSOFT_CLIENT_ID],
+                },
             ],
             "refresh_tokens": [
                 {
@@ -189,13 +217,33 @@ def seed() -> dict[str, Any]:
         },
         "monday": {
             "accounts": [{"account_id": MONDAY_ACCOUNT, "slug": "harbour", "plan": "pro"}],
-            "users": [{"token": MONDAY_TOKEN, "user_id": MONDAY_USER, "account_id": MONDAY_ACCOUNT}],
+            "users": [
+                {"token": MONDAY_TOKEN, "user_id": MONDAY_USER, "account_id": MONDAY_ACCOUNT},
+                {
+                    "token": MONDAY_PERSON_TOKEN,
+                    "user_id": MONDAY_PERSON,
+                    "account_id": MONDAY_ACCOUNT,
+                    "name": "Asha Rao",
+                    "email": "asha.rao@harbour.example",
+                },
+            ],
+            "apps": [
+                {
+                    "client_id": MONDAY_CLIENT_ID,
+                    "client_secret": MONDAY_CLIENT_SECRET,
+                    "signing_secret": MONDAY_SIGNING_SECRET,
+                    "redirect_uris": [MONDAY_REDIRECT_URI],
+                    "scopes": MONDAY_SCOPES,
+                    "installed": [MONDAY_ACCOUNT],
+                }
+            ],
             "boards": [
                 {
                     "board_id": MONDAY_BOARD,
                     "account_id": MONDAY_ACCOUNT,
                     "name": "Zoho Books",
                     "columns": board_columns(),
+                    "subitem_columns": line_columns(),
                     "groups": [{"id": MONDAY_GROUP, "title": "Zoho Books"}],
                 }
             ],

@@ -10,12 +10,14 @@ import math
 import re
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 from sandbox.vendors import cards
 from sandbox.vendors.bot_connector import CARD, add_message
+from sandbox.vendors.graph_notifications import message_changed
+from sandbox.vendors.graph_reading import view
+from sandbox.vendors.graph_refusals import body_of, need, refusal
 from sandbox.vendors.limits import SlidingWindow
-from sandbox.vendors.wire import Answer, Call, Refusal, reply
+from sandbox.vendors.wire import Answer, Call, reply
 from sandbox.vendors.world import Channel, Message, MicrosoftToken, World, iso
 
 _MOST_BYTES = 28 * 1024
@@ -25,20 +27,6 @@ _MIGRATE = "Teamwork.Migrate.All"
 _NOTIFY = ("TeamsActivity.Send.User", "TeamsActivity.Send")
 _TEAMS_LINK = re.compile(r"https://([a-z]+\.)?teams\.microsoft(online)?\.(com|us|cn)/l/")
 _GOVERNED = ("gcch", "dod", "china")  # where messages cannot be changed
-
-
-def refusal(world: World, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Refusal:
-    inner = {"date": iso(world.clock.now())[:-1], "request-id": world.guid(), "client-request-id": world.guid()}
-    return Refusal(reply(status, {"error": {"code": code, "message": message, "innerError": inner}}, headers))
-
-
-def need(world: World, token: MicrosoftToken, roles: tuple[str, ...]) -> None:
-    if not set(roles) & {*token.roles, *token.scopes}:
-        text = (
-            f"Missing role permissions on the request. API requires one of '{', '.join(roles)}'."
-            f" Roles on the request '{', '.join(token.roles)}'."
-        )
-        raise refusal(world, 403, "Forbidden", text)
 
 
 # --- writing ----------------------------------------------------------------------------------------------------
@@ -58,6 +46,7 @@ def change(world: World, call: Call, token: MicrosoftToken, channel: Channel, re
         case ("POST", key, "softDelete"):
             message = _own(world, token, _message(world, channel, key))
             message.deleted = True
+            message_changed(world, channel, message, "deleted")
             return Answer(204)
     raise refusal(world, 404, "UnknownError", "404 page not found")
 
@@ -87,23 +76,27 @@ def _import(world: World, call: Call, token: MicrosoftToken, channel: Channel, r
     author = body.get("from")
     user = author.get("user") if isinstance(author, dict) else None
     try:
-        datetime.fromisoformat(str(body.get("createdDateTime")))
+        at = datetime.fromisoformat(str(body.get("createdDateTime"))).timestamp()
     except ValueError:
         raise refusal(world, 400, "BadRequest", "createdDateTime is missing or malformed.") from None
     if not isinstance(user, dict) or not user.get("id") or user.get("userIdentityType") != "aadUser":
         raise refusal(world, 400, "BadRequest", "from.user with id and userIdentityType is missing.")
     if body.get("attachments"):
         raise refusal(world, 400, "BadRequest", "Cards cannot be imported.")
-    return _added(world, channel, str(user["id"]), body, root)
+    return _added(world, channel, str(user["id"]), body, root, at)
 
 
-def _added(world: World, channel: Channel, sender: str, body: dict[str, Any], root: str) -> Answer:
+def _added(
+    world: World, channel: Channel, sender: str, body: dict[str, Any], root: str, at: float | None = None
+) -> Answer:
+    """`at`: the message's own time, of one that is imported."""
     thread = _message(world, channel, root).thread if root else ""
     html, card, attachment = _content(world, body)
     message = add_message(world, channel, sender, "", "", card, thread)
     message.html, message.attachment = html, attachment
+    message.at = message.at if at is None else at
     message.text = "" if card else re.sub(r"<[^>]+>", " ", html)
-    return reply(201, view(channel, message))
+    return reply(201, view(world, channel, message))
 
 
 def _edit(world: World, call: Call, token: MicrosoftToken, channel: Channel, message: Message) -> Answer:
@@ -117,6 +110,7 @@ def _edit(world: World, call: Call, token: MicrosoftToken, channel: Channel, mes
     message.edits += 1
     message.history.append(message.card)
     message.edited_at = world.clock.now()
+    message_changed(world, channel, message, "updated")
     return Answer(204)
 
 
@@ -154,13 +148,7 @@ def _throttle(world: World, token: MicrosoftToken, channel: Channel) -> None:
 def _object(world: World, call: Call) -> dict[str, Any]:
     if len(call.body) > _MOST_BYTES:
         raise refusal(world, 413, "RequestEntityTooLarge", "The message is too large.")
-    try:
-        body = json.loads(call.body) if call.content_type == "application/json" else None
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise refusal(world, 400, "BadRequest", "Unable to read JSON request payload.")
-    return body
+    return body_of(world, call)
 
 
 def _content(world: World, message: dict[str, Any]) -> tuple[str, dict[str, Any] | None, str]:
@@ -190,67 +178,6 @@ def _content(world: World, message: dict[str, Any]) -> tuple[str, dict[str, Any]
         if found:
             raise refusal(world, 400, "BadRequest", f"Invalid Adaptive Card: {found[0]}")
     return html, card, identity
-
-
-# --- reading ----------------------------------------------------------------------------------------------------
-
-
-def listed(world: World, call: Call, channel: Channel) -> Answer:
-    """Root posts, newest first; `$top` 1 to 50 (20), `$expand=replies`, `$skiptoken` of the next link."""
-    return _page(world, call, channel, [one for one in channel.messages if one.id == one.thread][::-1])
-
-
-def replies(world: World, call: Call, channel: Channel, root: str) -> Answer:
-    """Of a post, newest first."""
-    found = [one for one in channel.messages if one.thread == root and one.id != root][::-1]
-    if not any(one.id == root for one in channel.messages):
-        raise refusal(world, 404, "NotFound", f"MessageNotFound-Message {root} does not exist.")
-    return _page(world, call, channel, found)
-
-
-def _page(world: World, call: Call, channel: Channel, found: list[Message]) -> Answer:
-    top, skip = call.param("$top") or "20", call.param("$skiptoken") or "0"
-    if not top.isdigit() or not 1 <= int(top) <= 50 or not skip.isdigit():
-        raise refusal(world, 400, "BadRequest", "Invalid value for $top.")
-    page = found[int(skip) : int(skip) + int(top)]
-    value = []
-    for one in page:
-        shown = view(channel, one)
-        if call.param("$expand") == "replies":
-            below = [other for other in channel.messages if other.thread == one.id and other.id != one.id][::-1]
-            shown["replies"] = [view(channel, other) for other in below]
-        value.append(shown)
-    content: dict[str, Any] = {"@odata.count": len(value), "value": value}
-    if len(found) > int(skip) + len(page):
-        path = call.target.partition("?")[0]
-        content["@odata.nextLink"] = f"https://{call.host}{path}?$top={top}&$skiptoken={int(skip) + len(page)}"
-    return reply(200, content)
-
-
-def view(channel: Channel, message: Message) -> dict[str, Any]:
-    shown = message.card is not None and not message.deleted
-    attachment = {
-        "id": message.attachment, "contentType": CARD, "contentUrl": None, "content": json.dumps(message.card),
-    }  # fmt: skip
-    address = f"{quote(channel.channel_id, safe='')}/{message.id}?groupId={channel.team_id}"
-    text = message.html or (f'<attachment id="{message.attachment}"></attachment>' if shown else message.text)
-    bot = {"application": {"id": message.sender, "applicationIdentityType": "bot"}}
-    person = {"user": {"id": message.sender, "userIdentityType": "aadUser"}}
-    return {
-        "id": message.id,
-        "replyToId": None if message.id == message.thread else message.thread,
-        "messageType": "message",
-        "createdDateTime": iso(message.at),
-        "lastModifiedDateTime": iso(message.edited_at or message.at),
-        "deletedDateTime": iso(message.at) if message.deleted else None,
-        "summary": message.summary or None,
-        "webUrl": f"https://teams.microsoft.com/l/message/{address}&tenantId={channel.tenant_id}"
-        f"&createdTime={message.id}&parentMessageId={message.thread}",
-        "from": person if message.html else bot,
-        "body": {"contentType": "html", "content": "" if message.deleted else text},
-        "channelIdentity": {"teamId": channel.team_id, "channelId": channel.channel_id},
-        "attachments": [attachment] if shown else [],
-    }
 
 
 # --- activity feeds ---------------------------------------------------------------------------------------------
@@ -291,7 +218,7 @@ def notify(world: World, call: Call, token: MicrosoftToken, user: str) -> Answer
         if found is None:
             raise refusal(world, 404, "NotFound", f"User {person} does not exist.")
         teams = [one.team_id for one in world.microsoft.teams.values() if found.user_id in one.members]
-        if not any(
+        if token.client_id not in found.installed and not any(
             token.client_id in one.installed and one.team_id in teams for one in world.microsoft.channels.values()
         ):
             raise refusal(world, 403, "Forbidden", "The application with the associated manifest is not installed.")

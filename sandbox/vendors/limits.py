@@ -31,6 +31,11 @@ class SlidingWindow:
             self._taken.append(now)
         return wait
 
+    def count(self, now: float) -> None:
+        """Count one call whether it fits or not, as a vendor does that counts refused calls too."""
+        self.wait(now)
+        self._taken.append(now)
+
     def used(self, now: float) -> int:
         """Calls inside the longest window."""
         self.wait(now)

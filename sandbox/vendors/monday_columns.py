@@ -1,7 +1,8 @@
 """monday column values: what may be written, how it is kept, how it reads back. contracts: monday 4.
 
-Kept form: text, long_text and numbers as str; status as the label id; dropdown as a list of label ids; the other
-types as their JSON object. An empty cell is not kept at all.
+`write` takes the JSON form, `simple` the plain string, `imported` a cell of a CSV file (3.2; its forms are not
+published, so those of the plain string are taken). Kept form: text, long_text and numbers as str; status as the label
+id; dropdown as a list of label ids; the other types as their JSON object. An empty cell is not kept.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
-from sandbox.vendors.world import MondayColumn
+from sandbox.vendors.monday_state import SUBITEMS, MondayColumn, MondayItem
+from sandbox.vendors.world import iso
 
 # Colour names in monday's order; the id of a label is the number of its colour (contracts: monday 4).
 _NAMES = [
@@ -60,7 +63,7 @@ _NAMES = [
 ]
 COLOURS = dict(zip(_NAMES, [*range(20), *range(101, 111), *range(151, 161)], strict=True))
 
-READ_ONLY = ("creation_log", "last_updated", "item_id", "formula", "mirror", "auto_number", "subtasks", "button")
+READ_ONLY = ("creation_log", "last_updated", "item_id", "formula", "mirror", "auto_number", SUBITEMS, "button")
 NOT_SEARCHABLE = (
     *READ_ONLY,
     "board_relation",
@@ -73,7 +76,20 @@ NOT_SEARCHABLE = (
     "vote",
 )
 _NO_SIMPLE = ("timeline", "board_relation", "checkbox")
+IMPORTED = (
+    "board_relation", "date", "dropdown", "email", "link", "long_text", "numbers", "people", "phone", "status", "text",
+    "timeline",
+)  # fmt: skip
+MATCHED = ("email", "phone", "text", "name", "numbers", "link", "date", "long_text", "status")
 _EMPTY: Any = None
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a value may refer to: users by id, and the board of an item ("" when there is no such item)."""
+
+    users: frozenset[str] = frozenset()
+    board_of: Callable[[str], str] = lambda _: ""
 
 
 class BadValue(Exception):
@@ -85,8 +101,9 @@ class BadValue(Exception):
         self.column_id = column.id
 
 
-def write(column: MondayColumn, value: Any, *, create_labels: bool = False) -> Any:
+def write(column: MondayColumn, value: Any, *, create_labels: bool = False, around: Around | None = None) -> Any:
     """The kept form of a value inside a `column_values` object; None clears. Raises BadValue."""
+    around = around or Around()
     if column.type in READ_ONLY:
         raise BadValue(column, "the column is read only", "CorrectedValueException")
     if value is None:
@@ -94,19 +111,33 @@ def write(column: MondayColumn, value: Any, *, create_labels: bool = False) -> A
     if column.type not in _WRITERS:
         raise BadValue(column, "the stand-in does not know this column type")
     if isinstance(value, str) and column.type not in ("text", "numbers"):
-        return _EMPTY if value == "" else simple(column, value, create_labels=create_labels)
+        return _EMPTY if value == "" else simple(column, value, create_labels=create_labels, around=around)
     if column.type == "numbers" and value == "":
         return "0"  # contracts: monday 0, fact 5
-    return _WRITERS[column.type](column, value, create_labels)
+    return _WRITERS[column.type](column, value, create_labels, around)
 
 
-def simple(column: MondayColumn, text: str, *, create_labels: bool = False) -> Any:
+def simple(column: MondayColumn, text: str, *, create_labels: bool = False, around: Around | None = None) -> Any:
     """The kept form of a plain string, as `change_simple_column_value` takes it. Raises BadValue."""
     if column.type in _NO_SIMPLE or column.type in READ_ONLY:
         raise BadValue(column, "a simple string is not supported", "CorrectedValueException")
     if text == "":
         return _EMPTY
-    return _WRITERS[column.type](column, _from_simple(column, text), create_labels)
+    if column.type not in _WRITERS:
+        raise BadValue(column, "the stand-in does not know this column type")
+    return _WRITERS[column.type](column, _from_simple(column, text), create_labels, around or Around())
+
+
+def imported(column: MondayColumn, text: str, around: Around) -> Any:
+    """The kept form of a CSV cell, of the types that an import takes (3.2). Raises BadValue."""
+    if column.type not in IMPORTED:
+        raise BadValue(column, "this column type cannot be imported")
+    if column.type == "timeline":
+        start, _, end = text.partition(" - ")
+        return _timeline(column, {"from": start, "to": end}, False, around)
+    if column.type == "board_relation":
+        return _relation(column, {"item_ids": [one.strip() for one in text.split(",")]}, False, around)
+    return simple(column, text, around=around)
 
 
 def _from_simple(column: MondayColumn, text: str) -> Any:
@@ -144,20 +175,20 @@ def _object(column: MondayColumn, value: Any, required: set[str], optional: set[
     return value
 
 
-def _text(column: MondayColumn, value: Any, _: bool) -> Any:
+def _text(column: MondayColumn, value: Any, *_: Any) -> Any:
     if not isinstance(value, str):
         raise BadValue(column, "the value must be a string")
     return value or _EMPTY
 
 
-def _long_text(column: MondayColumn, value: Any, _: bool) -> Any:
+def _long_text(column: MondayColumn, value: Any, *_: Any) -> Any:
     text = _object(column, value, {"text"})["text"]
     if not isinstance(text, str) or len(text) > 2000:
         raise BadValue(column, "text must be a string of at most 2000 characters")
     return text or _EMPTY
 
 
-def _numbers(column: MondayColumn, value: Any, _: bool) -> Any:
+def _numbers(column: MondayColumn, value: Any, *_: Any) -> Any:
     if not isinstance(value, str) or not re.fullmatch(r"-?(\d+(\.\d*)?|\.\d+)", value, re.ASCII):
         raise BadValue(column, "a number is a string with a point as decimal mark and nothing else")
     return value
@@ -168,7 +199,7 @@ def _labels(column: MondayColumn) -> list[dict[str, Any]]:
     return labels
 
 
-def _status(column: MondayColumn, value: Any, create: bool) -> Any:
+def _status(column: MondayColumn, value: Any, create: bool, _: Around) -> Any:
     if value == {}:
         return _EMPTY
     if not isinstance(value, dict) or set(value) not in ({"label"}, {"index"}):
@@ -204,7 +235,7 @@ def status_label(text: str, colour: str, index: int, *, done: bool = False) -> d
     }
 
 
-def _dropdown(column: MondayColumn, value: Any, create: bool) -> Any:
+def _dropdown(column: MondayColumn, value: Any, create: bool, _: Around) -> Any:
     if (
         not isinstance(value, dict)
         or set(value) not in ({"labels"}, {"ids"})
@@ -213,7 +244,8 @@ def _dropdown(column: MondayColumn, value: Any, create: bool) -> Any:
         raise BadValue(column, "a dropdown takes either a list of labels or a list of ids")
     ids: list[int] = []
     for wanted in next(iter(value.values())):
-        own = [one for one in _labels(column) if wanted == one["label" if "labels" in value else "id"]]
+        key = "label" if "labels" in value else "id"
+        own = [one for one in _labels(column) if wanted == one[key] and not one.get("is_deactivated")]
         if not own and create and "labels" in value and isinstance(wanted, str) and wanted:
             own = [{"id": max((one["id"] for one in _labels(column)), default=0) + 1, "label": wanted}]
             _labels(column).extend(own)
@@ -227,7 +259,7 @@ def _dropdown(column: MondayColumn, value: Any, create: bool) -> Any:
     return ids or _EMPTY
 
 
-def _date(column: MondayColumn, value: Any, _: bool) -> Any:
+def _date(column: MondayColumn, value: Any, *_: Any) -> Any:
     given = _object(column, value, {"date"}, {"time", "icon"})
     try:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", given["date"], re.ASCII):
@@ -242,7 +274,7 @@ def _date(column: MondayColumn, value: Any, _: bool) -> Any:
     return {"date": given["date"], "time": given.get("time") or ""}
 
 
-def _timeline(column: MondayColumn, value: Any, _: bool) -> Any:
+def _timeline(column: MondayColumn, value: Any, *_: Any) -> Any:
     if value == {}:
         return _EMPTY
     given = _object(column, value, {"from", "to"})
@@ -254,14 +286,14 @@ def _timeline(column: MondayColumn, value: Any, _: bool) -> Any:
     return given
 
 
-def _link(column: MondayColumn, value: Any, _: bool) -> Any:
+def _link(column: MondayColumn, value: Any, *_: Any) -> Any:
     given = _object(column, value, {"url", "text"})
     if not all(isinstance(part, str) for part in given.values()) or not re.match(r"[a-z][a-z0-9+.-]*:", given["url"]):
         raise BadValue(column, "a link takes a url with its scheme and a text")
     return given
 
 
-def _email(column: MondayColumn, value: Any, _: bool) -> Any:
+def _email(column: MondayColumn, value: Any, *_: Any) -> Any:
     if value == {}:
         return _EMPTY
     given = _object(column, value, {"email", "text"})
@@ -270,7 +302,7 @@ def _email(column: MondayColumn, value: Any, _: bool) -> Any:
     return given
 
 
-def _phone(column: MondayColumn, value: Any, _: bool) -> Any:
+def _phone(column: MondayColumn, value: Any, *_: Any) -> Any:
     given = _object(column, value, {"phone", "countryShortName"})
     fits = re.fullmatch(r"\+?\d{6,15}", str(given["phone"])) and re.fullmatch(
         "[A-Z]{2}", str(given["countryShortName"])
@@ -280,7 +312,7 @@ def _phone(column: MondayColumn, value: Any, _: bool) -> Any:
     return given
 
 
-def _people(column: MondayColumn, value: Any, _: bool) -> Any:
+def _people(column: MondayColumn, value: Any, _: bool, around: Around) -> Any:
     people = _object(column, value, {"personsAndTeams"})["personsAndTeams"]
     if not isinstance(people, list):
         raise BadValue(column, "personsAndTeams must be a list")
@@ -288,17 +320,29 @@ def _people(column: MondayColumn, value: Any, _: bool) -> Any:
         _object(column, one, {"id", "kind"})
         if not str(one["id"]).isdigit() or one["kind"] not in ("person", "team"):
             raise BadValue(column, "people are user ids, not e-mails")
+        if one["kind"] == "person" and str(one["id"]) not in around.users:
+            raise BadValue(column, f"user {one['id']} does not see this board", "InvalidUserIdException")
     return {"personsAndTeams": people} if people else _EMPTY
 
 
-def _checkbox(column: MondayColumn, value: Any, _: bool) -> Any:
+def _checkbox(column: MondayColumn, value: Any, *_: Any) -> Any:
     checked = _object(column, value, {"checked"})["checked"]
     if checked not in ("true", "false"):
         raise BadValue(column, 'checked is "true"')
     return {"checked": "true"} if checked == "true" else _EMPTY
 
 
-_WRITERS: dict[str, Callable[[MondayColumn, Any, bool], Any]] = {
+def _relation(column: MondayColumn, value: Any, _: bool, around: Around) -> Any:
+    ids = _object(column, value, {"item_ids"})["item_ids"]
+    if not isinstance(ids, list) or not all(str(one).isdigit() for one in ids):
+        raise BadValue(column, "item_ids must be a list of item ids")
+    connected = [str(one) for one in column.settings.get("boardIds", ())]
+    if any(around.board_of(str(one)) not in connected for one in ids):
+        raise BadValue(column, "the boards are not connected, or there is no such item")
+    return [str(one) for one in ids] or _EMPTY
+
+
+_WRITERS: dict[str, Callable[[MondayColumn, Any, bool, Around], Any]] = {
     "text": _text,
     "long_text": _long_text,
     "numbers": _numbers,
@@ -311,6 +355,7 @@ _WRITERS: dict[str, Callable[[MondayColumn, Any, bool], Any]] = {
     "phone": _phone,
     "people": _people,
     "checkbox": _checkbox,
+    "board_relation": _relation,
 }
 
 # --- reading ----------------------------------------------------------------------------------------------------
@@ -328,7 +373,15 @@ _TYPES = {
     "phone": "PhoneValue",
     "people": "PeopleValue",
     "checkbox": "CheckboxValue",
+    "board_relation": "BoardRelationValue",
+    "creation_log": "CreationLogValue",
+    "last_updated": "LastUpdatedValue",
+    "item_id": "ItemIdValue",
+    "formula": "FormulaValue",
+    "mirror": "MirrorValue",
+    SUBITEMS: "SubtasksValue",
 }
+_NULL_TEXT = ("status", "dropdown", "board_relation", "mirror", SUBITEMS)
 
 
 def readable(column: MondayColumn) -> bool:
@@ -336,16 +389,21 @@ def readable(column: MondayColumn) -> bool:
     return column.type in _TYPES
 
 
-def view(column: MondayColumn, kept: Any) -> dict[str, Any]:
-    """The fields of one cell for GraphQL: `text` of an empty cell is "", of an empty status or dropdown null."""
+def view(column: MondayColumn, kept: Any, item: MondayItem | None = None) -> dict[str, Any]:
+    """The fields of one cell for GraphQL: `text` of an empty cell is "", of some types null. What a column computes
+    needs the item."""
     cell: dict[str, Any] = {
         "__typename": _TYPES[column.type],
         "id": column.id,
         "type": column.type,
         "is_leaf": True,
-        "text": None if column.type in ("status", "dropdown") else "",
+        "text": None if column.type in _NULL_TEXT else "",
         "value": None,
     }
+    if item is not None:
+        cell |= _computed(column, item)
+    if column.type == "board_relation":
+        return cell | {"linked_item_ids": kept or [], "display_value": ", ".join(kept or []), "linked_items": []}
     if column.type == "dropdown":
         cell["values"] = []
     if column.type == "people":
@@ -366,7 +424,9 @@ def view(column: MondayColumn, kept: Any) -> dict[str, Any]:
             cell |= {"number": float(kept), "text": number_text(kept, unit.get("precision", -1))}
             cell |= {"symbol": unit.get("symbol"), "direction": unit.get("direction")}
         case "status":
-            label = next(one for one in _labels(column) if one["id"] == kept)
+            label = next((one for one in _labels(column) if one["id"] == kept), None)
+            if label is None:
+                return cell
             cell |= {"label": label["label"], "text": label["label"], "index": kept, "is_done": label.get("is_done")}
             value = {"index": kept}
         case "dropdown":
@@ -394,6 +454,20 @@ def view(column: MondayColumn, kept: Any) -> dict[str, Any]:
     return cell
 
 
+def _computed(column: MondayColumn, item: MondayItem) -> dict[str, Any]:
+    """What read-only columns show. Formulas and mirrors show nothing here."""
+    match column.type:
+        case "creation_log":
+            return {"created_at": iso(item.at), "creator_id": item.creator_id, "text": iso(item.at)}
+        case "last_updated":
+            return {"updated_at": iso(item.updated_at), "text": iso(item.updated_at)}
+        case "item_id":
+            return {"item_id": item.id, "text": item.id}
+        case "formula" | "mirror":
+            return {"display_value": "", "mirrored_items": []}
+    return {}
+
+
 def number_text(kept: str, precision: int) -> str:
     """A number as the board shows it: by the column's precision, or as short as it goes."""
     number = Decimal(kept)
@@ -413,3 +487,49 @@ def search_text(column: MondayColumn, kept: Any) -> str:
     if column.type == "date":
         return str(cell.get("date") or "")
     return str(cell["text"] or "")
+
+
+# --- in webhooks ------------------------------------------------------------------------------------------------
+
+_OLD_NAMES = {
+    "status": "color",
+    "people": "multiple-person",
+    "numbers": "numeric",
+    "long_text": "long-text",
+    "checkbox": "boolean",
+    "timeline": "timerange",
+    "board_relation": "board-relation",
+}
+
+
+def old_type(column: MondayColumn) -> str:
+    """The type as webhooks name it (contracts: monday 7.5)."""
+    return _OLD_NAMES.get(column.type, column.type)
+
+
+def event_value(column: MondayColumn, kept: Any) -> Any:
+    """A value as webhooks tell it; None when the cell is empty. Forms other than a status' are from captures."""
+    if kept is None:
+        return None
+    match column.type:
+        case "status":
+            label = next((one for one in _labels(column) if one["id"] == kept), None)
+            if label is None:
+                return None
+            style = {"color": label["color"], "class_name": label["color"].replace("_", "-")}
+            shown = {"index": kept, "text": label["label"], "style": style, "is_done": bool(label.get("is_done"))}
+            return {"label": shown, "post_id": None}
+        case "dropdown":
+            chosen = [one for wanted in kept for one in _labels(column) if one["id"] == wanted]
+            return {"chosenValues": [{"id": one["id"], "name": one["label"]} for one in chosen]}
+        case "numbers":
+            return {"value": float(kept), "unit": column.settings.get("unit")}
+        case "text":
+            return {"value": kept}
+        case "long_text":
+            return {"text": kept}
+        case "date":
+            return {"date": kept["date"], "icon": None, "time": kept["time"] or None}
+        case "board_relation":
+            return {"linkedPulseIds": [{"linkedPulseId": int(one)} for one in kept]}
+    return kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -59,13 +59,17 @@ class Call:
 
 @dataclass
 class Answer:
-    """What goes back. A dropped answer closes the connection without a byte."""
+    """What goes back. A dropped answer closes the connection without a byte.
+
+    With `then` it is not known yet: the vendor first calls somebody, outside the lock; `then` gives the answer.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     dropped: bool = False
     delay: float = 0.0
+    then: Callable[[], Answer] | None = None
 
     def json(self) -> Any:
         """The body, parsed; for tests and for faults that bend an answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
 import random
@@ -10,13 +11,17 @@ import time
 import urllib.error
 import urllib.request
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+import requests
+
+from sandbox.vendors import monday_state
 from sandbox.vendors.faults import Faults
 from sandbox.vendors.limits import SlidingWindow
+from sandbox.vendors.monday_state import Monday
 from sandbox.vendors.wire import Answer
 from sandbox.vendors.zoho_state import Grant, Organization, User, Zoho, ZohoClient
 
@@ -25,6 +30,12 @@ class Post(Protocol):
     """Sends a body to a URL and returns the status of the answer, 0 when none came. `method` is given if not POST."""
 
     def __call__(self, url: str, body: bytes, headers: Mapping[str, str], /, *, method: str = "POST") -> int: ...
+
+
+class Ask(Protocol):
+    """Sends a body by POST and returns the whole answer; its status is 0 when none came in time."""
+
+    def __call__(self, url: str, body: bytes, headers: Mapping[str, str], /) -> Answer: ...
 
 
 class Clock:
@@ -63,11 +74,15 @@ class EntraApp:
     certificates: list[str] = field(default_factory=list)
     redirect_uris: list[str] = field(default_factory=list)
     granted: list[str] = field(default_factory=list)
+    roster_ids_only: bool = False  # a chat with a person is not given for the object id
 
 
 @dataclass
 class MicrosoftUser:
-    """A person of a tenant. `blocked` holds the AADSTS number of what is in the way of signing in (0: nothing)."""
+    """A person of a tenant. `blocked` holds the AADSTS number of what is in the way of signing in (0: nothing).
+
+    `installed` lists the bots (client ids) whose app the person has.
+    """
 
     user_id: str
     tenant_id: str
@@ -75,6 +90,8 @@ class MicrosoftUser:
     upn: str
     enabled: bool = True
     blocked: int = 0
+    installed: list[str] = field(default_factory=list)
+    blocks_bots: bool = False
 
 
 @dataclass
@@ -136,11 +153,13 @@ class Message:
     history: list[dict[str, Any] | None] = field(default_factory=list)  # the card after the post and after each edit
     html: str = ""  # the body of a message through Graph
     attachment: str = "card"  # id of the card's attachment
+    deleted_at: float | None = None
+    revision: int = 0  # of the last change; a thread's root also counts what happens to its replies
 
 
 @dataclass
 class Channel:
-    """A channel; `installed` lists the bots (client ids) that its team has."""
+    """A channel; `installed` lists the bots (client ids) that its team has. `person`: it is a bot's chat with them."""
 
     channel_id: str
     team_id: str
@@ -150,6 +169,8 @@ class Channel:
     blocked_by_admin: bool = False
     migration: bool = False
     archived: bool = False
+    deleted: bool = False
+    person: str = ""
     messages: list[Message] = field(default_factory=list)
     windows: dict[str, SlidingWindow] = field(default_factory=dict)
 
@@ -167,6 +188,50 @@ class Workflow:
 
 
 @dataclass
+class Subscription:
+    """A Graph subscription: as the API shows it, and what stands behind it. Times are seconds since 1970."""
+
+    shown: dict[str, Any]
+    tenant_id: str
+    expires_at: float
+    authorized_until: float  # the end of the token that made, renewed or reauthorised it: then nothing is delivered
+    challenge_at: float  # of the next reauthorizationRequired
+
+
+@dataclass
+class Notice:
+    """One item of a notification that is on its way, or was; `status` is that of the last answer (0: none)."""
+
+    subscription_id: str
+    url: str
+    item: dict[str, Any]
+    at: float
+    due: float
+    attempts: int = 0
+    status: int | None = None
+    held: bool = False  # because nobody's token allows it
+
+    @property
+    def lifecycle(self) -> bool:
+        return "lifecycleEvent" in self.item
+
+
+@dataclass
+class Notifying:
+    """Notifications on their way, what became of others, and the trouble that a test may make with them.
+
+    `lose` so many of the next items, send `copies` of each, `delay` them by seconds, `reorder`: the last comes first.
+    """
+
+    outbox: list[Notice] = field(default_factory=list)
+    sent: list[Notice] = field(default_factory=list)
+    lose: int = 0
+    copies: int = 1
+    delay: float = 0.0
+    reorder: bool = False
+
+
+@dataclass
 class Microsoft:
     """Everything of Microsoft."""
 
@@ -180,121 +245,11 @@ class Microsoft:
     teams: dict[str, Team] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
     workflows: list[Workflow] = field(default_factory=list)
-    subscriptions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    notifying: Notifying = field(default_factory=Notifying)
     tenant_windows: dict[str, SlidingWindow] = field(default_factory=dict)
     last_message_id: int = 0
-
-
-# --- monday -----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class MondayColumn:
-    """A column; `settings` in the shape the API returns."""
-
-    id: str
-    title: str
-    type: str
-    settings: dict[str, Any] = field(default_factory=dict)
-    archived: bool = False
-    revision: int = 1
-
-
-@dataclass
-class MondayGroup:
-    """A group of items."""
-
-    id: str
-    title: str
-    archived: bool = False
-    deleted: bool = False
-
-
-@dataclass
-class MondayItem:
-    """An item; `values` by column id, in the stored form of `monday_columns`; a missing key is an empty cell."""
-
-    id: str
-    board_id: str
-    group_id: str
-    name: str
-    at: float
-    updated_at: float
-    state: str = "active"
-    values: dict[str, Any] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)  # the values after the create and after each change
-    updates: list[dict[str, Any]] = field(default_factory=list)
-
-
-@dataclass
-class MondayBoard:
-    """A board with its columns, groups and items in order of creation."""
-
-    board_id: str
-    account_id: str
-    name: str
-    columns: dict[str, MondayColumn] = field(default_factory=dict)
-    groups: dict[str, MondayGroup] = field(default_factory=dict)
-    items: dict[str, MondayItem] = field(default_factory=dict)
-    state: str = "active"
-    kind: str = "private"
-    hierarchy_type: str = "classic"
-    items_limit: int = 10_000
-    at: float = 0.0
-
-
-@dataclass
-class MondayAccount:
-    """An account; a limit that is None follows from the plan (contracts: monday 5.1)."""
-
-    account_id: str
-    slug: str = "acme"
-    plan: str = "pro"
-    calls_per_day: int | None = None
-    calls_per_minute: int | None = None
-    complexity_per_minute: int | None = None
-    concurrency: int | None = None
-    index_lag: float = 0.0  # seconds until a new item shows up in items_page_by_column_values
-    day: str = ""
-    calls_today: float = 0.0
-    window: SlidingWindow | None = None
-    busy_until: list[float] = field(default_factory=list)
-    boards_created: SlidingWindow = field(default_factory=lambda: SlidingWindow((40, 60)))
-
-
-@dataclass
-class MondayUser:
-    """A user with the personal token; complexity is counted per token."""
-
-    token: str
-    user_id: str
-    account_id: str
-    name: str = "Integration"
-    email: str = "integration@acme.example"
-    enabled: bool = True
-    budget_since: float = 0.0
-    budget_used: int = 0
-
-
-@dataclass
-class Kept:
-    """A kept answer of an idempotency key; busy while its first call has not been answered."""
-
-    answer: Answer | None
-    at: float
-    busy_until: float
-
-
-@dataclass
-class Monday:
-    """Everything of monday."""
-
-    accounts: dict[str, MondayAccount] = field(default_factory=dict)
-    users: dict[str, MondayUser] = field(default_factory=dict)
-    boards: dict[str, MondayBoard] = field(default_factory=dict)
-    items: dict[str, MondayItem] = field(default_factory=dict)
-    kept: dict[tuple[str, str], Kept] = field(default_factory=dict)
-    cursors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    last_revision: int = 0
 
 
 _KEPT = ("zoho", "microsoft", "monday", "faults", "unlimited", "served", "clock", "_number", "_random")
@@ -306,11 +261,16 @@ class World:
     """State of all vendors. Hold `lock` for every look and every change."""
 
     def __init__(
-        self, seed: Mapping[str, Any] | None = None, clock: Clock | None = None, post: Post | None = None
+        self,
+        seed: Mapping[str, Any] | None = None,
+        clock: Clock | None = None,
+        post: Post | None = None,
+        ask: Ask | None = None,
     ) -> None:
         self.lock = threading.RLock()
         self.clock = clock or Clock()
         self.post = post or post_once
+        self.ask = ask or ask_once
         self._first = seed
         self.reset()
 
@@ -325,6 +285,15 @@ class World:
         self._random = random.Random(20261122)  # noqa: S311
         if self._first is not None and not empty:
             self.sow(self._first)
+
+    @contextlib.contextmanager
+    def outside(self) -> Iterator[None]:
+        """Let go of the lock, held once, while somebody outside is asked."""
+        self.lock.release()
+        try:
+            yield
+        finally:
+            self.lock.acquire()
 
     def number(self) -> int:
         """The next of one growing row of numbers, for ids."""
@@ -380,15 +349,7 @@ class World:
             self.microsoft.channels[entry["channel_id"]] = Channel(**entry)
         for entry in microsoft.get("workflows", ()):
             self.microsoft.workflows.append(Workflow(**entry))
-        for entry in monday.get("accounts", ()):
-            self.monday.accounts[entry["account_id"]] = MondayAccount(**entry)
-        for entry in monday.get("users", ()):
-            self.monday.users[entry["token"]] = MondayUser(**entry)
-        for entry in monday.get("boards", ()):
-            columns = {column["id"]: MondayColumn(**column) for column in entry.get("columns", ())}
-            groups = {group["id"]: MondayGroup(**group) for group in entry.get("groups", ())}
-            board = MondayBoard(**{**entry, "columns": columns, "groups": groups, "at": self.clock.now()})
-            self.monday.boards[board.board_id] = board
+        monday_state.sow(self.monday, monday, self.clock.now())
 
 
 def _expiries(secrets: Any) -> dict[str, float | None]:
@@ -410,3 +371,14 @@ def post_once(url: str, body: bytes, headers: Mapping[str, str], /, *, method: s
         return error.code
     except OSError:
         return 0
+
+
+def ask_once(url: str, body: bytes, headers: Mapping[str, str], /) -> Answer:
+    """As Graph calls: 10 s for an answer, and no redirect is followed."""
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            answer = session.post(url, data=body, headers=dict(headers), timeout=10, allow_redirects=False)
+        except requests.RequestException:
+            return Answer(0)
+        return Answer(answer.status_code, answer.content, dict(answer.headers))

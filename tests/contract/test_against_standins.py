@@ -14,7 +14,6 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import requests
-from graphql import parse, validate
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
@@ -28,7 +27,7 @@ from ml_connector.modules import ACTIONS, MODULES
 from ml_connector.records import read, timestamp
 from ml_connector.sources import Inbound, zoho_books
 from ml_connector.tokens import Tokens
-from ml_connector.vendors import microsoft, monday
+from ml_connector.vendors import microsoft
 from ml_connector.vendors.http import Http
 from ml_connector.vendors.zoho import ZohoBooks
 from ml_connector.vendors.zoho_accounts import ZohoAccounts
@@ -36,12 +35,11 @@ from ml_connector.vendors.zoho_settings import ZohoSettings
 from ml_connector.webhook_setup import Change, RulesUnavailable, Setup, look, plan, wanted
 from sandbox.vendors import control
 from sandbox.vendors import default_world as w
-from sandbox.vendors import monday as standin
 from sandbox.vendors.app import create_app
 from sandbox.vendors.faults import Fault
 from sandbox.vendors.wire import Call
 from sandbox.vendors.world import Clock as WorldClock
-from sandbox.vendors.world import World
+from sandbox.vendors.world import Subscription, World
 from tests.fakes import (
     Agenda,
     Clock,
@@ -148,7 +146,7 @@ class Company:
         self.books = ZohoBooks(self.http(regions.HOSTS), self.tokens)
         self.connection = self.connected()
         self.deliveries, self.parked = Deliveries(), Parked()
-        self.registry = Registry(Toolbox(self.http, self.tokens, self.secrets, self.clock))
+        self.registry = Registry(Toolbox(self.http, self.tokens, self.secrets, self.clock, pause=self.clock.advance))
 
     def http(self, hosts: frozenset[str]) -> Http:
         client = Http(hosts, "http://sandbox", self.clock.monotonic)
@@ -213,6 +211,10 @@ class Company:
         return found
 
     def posts(self, channel: str = w.CHANNEL_FINANCE) -> list[Any]:
+        """The messages that begin a thread."""
+        return [message for message in self.messages(channel) if message.thread == message.id]
+
+    def messages(self, channel: str = w.CHANNEL_FINANCE) -> list[Any]:
         return [message for message in self.world.microsoft.channels[channel].messages if not message.deleted]
 
     def fault(self, kind: str, **rule: Any) -> None:
@@ -222,24 +224,6 @@ class Company:
 @pytest.fixture
 def company() -> Company:
     return Company()
-
-
-# --- documents ---------------------------------------------------------------------------------------------------
-
-DOCUMENTS = {name: getattr(monday, name) for name in ("CREATE", "UPDATE", "MARK", "FIND", "BOARDS", "STATE")}
-
-
-@pytest.mark.parametrize("path", sorted({standin.EXCERPT, standin.schema_path()}), ids=lambda path: path.name)
-@pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_document_is_valid(name: str, path: Any) -> None:
-    """Against our excerpt of monday's schema, and the real one where it lies beside the repository."""
-    assert validate(standin.schema(path), parse(DOCUMENTS[name])) == []
-
-
-def test_no_document_is_forgotten() -> None:
-    """A new document of the client is checked here too."""
-    texts = {name for name, value in vars(monday).items() if isinstance(value, str) and "{" in value}
-    assert texts == set(DOCUMENTS)
 
 
 # --- the five modules --------------------------------------------------------------------------------------------
@@ -725,13 +709,15 @@ def test_a_used_up_day_waits_for_midnight(company: Company) -> None:
 
 def test_subscription_is_renewed_by_graph(company: Company) -> None:
     """70 hours are within Graph's limit; a removed one is Gone."""
-    company.world.microsoft.subscriptions["s1"] = {
+    shown = {
         "id": "s1",
         "applicationId": w.MICROSOFT_CLIENT_ID,
         "resource": f"/teams/{w.MICROSOFT_TEAM}/channels",
         "lifecycleNotificationUrl": "https://example.com/",
-        "expirationDateTime": "2026-11-19T11:06:40Z",
+        "notificationUrl": "https://example.com/",
     }
+    now = company.world.clock.now()
+    company.world.microsoft.subscriptions["s1"] = Subscription(shown, w.MICROSOFT_TENANT, now + 3600, now, now)
     graph = microsoft.Graph(company.http(microsoft.HOSTS), company.tokens)
     until = (company.clock() + timedelta(minutes=4200)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert datetime.fromisoformat(graph.renew("acme-eu", "s1", until)) == datetime.fromisoformat(until)

@@ -10,11 +10,11 @@ import pytest
 
 from ml_connector import regions
 from ml_connector.connections import Connection
-from ml_connector.gaps import stamp
 from ml_connector.limits import Limiter
 from ml_connector.modules import MODULES
 from ml_connector.reconcile import Reconcile
 from ml_connector.rounds import Done, Rounds
+from ml_connector.times import stamp
 from ml_connector.vendors.zoho import ZohoBooks
 from ml_connector.vendors.zoho_settings import ZohoSettings
 from sandbox.vendors import default_world as w

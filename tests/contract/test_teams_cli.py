@@ -6,6 +6,7 @@ import io
 import json
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,11 +17,11 @@ from typer.testing import CliRunner, Result
 
 from ml_connector.limits import UNLIMITED
 from mlc import doctor_teams, main, teams, teams_app
-from sandbox.vendors import cards
 from sandbox.vendors import default_world as w
+from sandbox.vendors.schemas import FOLDER
 from tests.contract.test_against_standins import Company
 
-MANIFEST = cards.contracts() / "schemas" / "teams-manifest-1.25.json"
+MANIFEST = FOLDER / "teams-manifest-1.25.json"
 LOOK = teams_app.Look("Books alerts", "Harbour Supplies", "https://harbour.example", "1.0.0")
 ALL_CHANNELS = 3
 
@@ -38,6 +39,7 @@ class Office:
             tokens=self.company.tokens,
             secrets=self.company.secrets,
             limiter=UNLIMITED,
+            connections=SimpleNamespace(query=lambda _: ()),
         )
 
     def upload(self) -> None:
@@ -45,6 +47,16 @@ class Office:
         identity = teams_app.manifest_id(self.company.connection)
         entry = {"id": "catalogue-1", "external_id": identity, "client_id": w.MICROSOFT_CLIENT_ID}
         self.company.world.microsoft.catalogue[identity] = entry
+
+    def tells(self, person: str) -> None:
+        """The file has a destination for a person, too."""
+        plain = self.company.connection
+        boss = {"type": "teams", "transport": "bot", "person": person}
+        self.company.connection = replace(plain, destinations={**plain.destinations, "boss": boss})
+
+    @property
+    def boss(self) -> Any:
+        return self.company.world.microsoft.users[w.MICROSOFT_BOSS]
 
     def channel(self, channel_id: str = w.CHANNEL_FINANCE) -> Any:
         return self.company.world.microsoft.channels[channel_id]
@@ -66,8 +78,6 @@ def mlc(*words: str) -> Result:
 
 def test_manifest_is_valid(office: Office) -> None:
     """Against Microsoft's own schema of 1.25; Teams refuses the upload otherwise."""
-    if not MANIFEST.is_file():
-        pytest.skip("the vendor contracts do not lie beside this repository")
     Draft7Validator(json.loads(MANIFEST.read_text())).validate(teams_app.manifest(office.company.connection, LOOK))
 
 
@@ -155,6 +165,50 @@ def test_what_graph_does_not_let_us_do_is_a_persons_step(office: Office) -> None
         assert (done.exit_code, says in done.stdout, "Upload" in done.stdout) == (3, True, True)
 
 
+FOR_PEOPLE = ["AppCatalog.Read.All", "TeamsAppInstallation.ReadWriteAndConsentSelfForUser.All"]
+
+
+def test_app_is_installed_for_the_people_that_are_told_in_person(office: Office) -> None:
+    """Those of the destinations, or those that are named; an address will do."""
+    office.app.graph_roles = [*INSTALL, *FOR_PEOPLE]
+    office.upload()
+    office.tells(w.MICROSOFT_BOSS)
+    for words, who in (((), w.MICROSOFT_BOSS), (("--person", w.MICROSOFT_BOSS_UPN), w.MICROSOFT_BOSS_UPN)):
+        office.boss.installed.clear()
+        for word in ("installed", "was installed already"):
+            done = mlc("install", "acme-eu", *words, "--json")
+            assert done.exit_code == 0, done.output
+            assert json.loads(done.stdout)["people"] == {who: word}
+        assert office.boss.installed == [w.MICROSOFT_CLIENT_ID]
+    assert json.loads(done.stdout)["teams"] == {}, "who names a person means that person"
+
+
+def test_team_is_installed_although_a_person_cannot_be(office: Office) -> None:
+    """Each refusal names its place and the permission that it takes; the rest is done."""
+    office.app.graph_roles = INSTALL
+    office.upload()
+    office.tells(w.MICROSOFT_BOSS)
+    office.channel().installed.clear()
+    done = mlc("install", "acme-eu", "--json")
+    said = json.loads(done.stdout)
+    assert (done.exit_code, said["people"]) == (3, {})
+    assert w.MICROSOFT_TEAM in said["teams"]
+    assert f"{w.MICROSOFT_BOSS}: " in said["problem"]
+    assert "TeamsAppInstallation.ReadWriteAndConsentSelfForUser.All" in said["problem"]
+    assert any(w.MICROSOFT_BOSS in step and "Setup policies" in step for step in said["steps"])
+
+
+def test_package_says_how_people_get_the_app(office: Office, tmp_path: Path) -> None:
+    """The app is made for people too; who tells nobody in person reads nothing of it."""
+    for people in (False, True):
+        if people:
+            office.tells(w.MICROSOFT_BOSS)
+        done = mlc("package", "acme-eu", "-o", str(tmp_path / "app.zip"), "--json")
+        assert any("Setup policies" in step for step in json.loads(done.stdout)["steps"]) is people
+    with zipfile.ZipFile(tmp_path / "app.zip") as archive:
+        assert "personal" in json.loads(archive.read("manifest.json"))["bots"][0]["scopes"]
+
+
 # --- channels --------------------------------------------------------------------------------------------------------
 
 
@@ -171,6 +225,13 @@ def test_channels_are_listed_with_their_destinations(office: Office) -> None:
         assert (finance["team"], finance["channel"], finance["team_id"], finance["destinations"]) == (
             "Harbour Supplies", "finance", w.MICROSOFT_TEAM, ["finance"],
         )  # fmt: skip
+
+
+def test_listed_ids_are_there_to_be_copied(office: Office) -> None:
+    """Each whole on its line, as the file wants it, and no line too wide for a terminal."""
+    done = mlc("channels", "acme-eu")
+    assert f'  channel_id = "{w.CHANNEL_FINANCE}"' in done.stdout.splitlines()
+    assert max(map(len, done.stdout.splitlines())) <= 120
 
 
 def test_no_permission_at_all_says_so(office: Office) -> None:
@@ -193,6 +254,8 @@ def test_doctor_posts_and_takes_back(office: Office) -> None:
     wrong, right = examined(office)
     assert (wrong, office.channel().messages) == ([], [])
     assert "finance: channel finance" in right
+    assert "purchasing: address stored; whether posts arrive cannot be asked" in right
+    office.company.clock.advance(1.1)
     wrong, right = examined(office, post=True)
     assert wrong == []
     (message,) = office.channel().messages
@@ -209,6 +272,8 @@ def test_doctor_posts_and_takes_back(office: Office) -> None:
         ("tenant", "another tenant_id", "mlc credentials set acme-eu microsoft"),
         ("not installed", "not installed", "mlc teams install acme-eu"),
         ("no workflow", "no address of a workflow", "mlc credentials set acme-eu workflows"),
+        ("person without", "not installed for", f"mlc teams install acme-eu --person {w.MICROSOFT_BOSS}"),
+        ("person blocks", "only they can unblock it", f"mlc teams install acme-eu --person {w.MICROSOFT_BOSS}"),
     ],
 )
 def test_doctor_says_what_is_wrong_and_what_to_type(office: Office, trouble: str, says: str, types: str) -> None:
@@ -225,6 +290,44 @@ def test_doctor_says_what_is_wrong_and_what_to_type(office: Office, trouble: str
             office.channel().installed.clear()
         case "no workflow":
             stored["acme-eu", "workflows"] = {}
+        case "person without" | "person blocks":
+            office.tells(w.MICROSOFT_BOSS)
+            office.boss.blocks_bots = trouble == "person blocks"
+            if not office.boss.blocks_bots:
+                office.boss.installed.clear()
     wrong, _ = examined(office, post=True)
     assert any(says in what and typed == types for what, _, typed in wrong), wrong
     assert "sEcReT" not in str(wrong)
+
+
+def test_doctor_looks_at_a_channel_once(office: Office) -> None:
+    """Graph shows it once a second; a second destination there is no trouble."""
+    plain = office.company.connection
+    same = {"finance": plain.destinations["finance"], "again": plain.destinations["finance"]}
+    office.company.connection = replace(plain, destinations=same)
+    wrong, right = examined(office)
+    assert (wrong, right) == ([], ["finance: channel finance", "again: channel finance"])
+
+
+@pytest.mark.parametrize("may_look", [True, False])
+def test_doctor_writes_to_a_person_and_takes_it_back(office: Office, may_look: bool) -> None:
+    """Whether the app is there is seen where that is permitted; the test card tells in any case."""
+    office.tells(w.MICROSOFT_BOSS_UPN)
+    office.app.graph_roles += ["User.ReadBasic.All", *(FOR_PEOPLE if may_look else ())]
+    office.upload()
+    wrong, right = examined(office, post=True)
+    assert wrong == []
+    assert ("has the app" in str(right), "cannot be seen" in str(right)) == (may_look, not may_look)
+    assert "boss: a test card was posted and deleted" in right
+    (chat,) = (each for each in office.company.world.microsoft.channels.values() if each.person)
+    assert [message.deleted for message in chat.messages] == [True]
+
+
+def test_doctor_knows_no_such_person(office: Office) -> None:
+    """A misspelt address is a sentence, not a crash."""
+    office.tells("nobody@harbour.example")
+    office.app.graph_roles += FOR_PEOPLE
+    wrong, _ = examined(office)
+    assert any(
+        "there is no nobody@harbour.example in the tenant; put person right and apply" in each[0] for each in wrong
+    )

@@ -52,7 +52,7 @@ class Stack:
         self.answered: list[int] = []
         self.world = World(seed, WorldClock(START, frozen=True), self.ingest)
         self.clock = SharedClock(self.world)
-        self.configured = fakes.connection(
+        self.configured = fakes.without_boards(
             zoho={"region": w.ZOHO_REGION, "organization_id": w.ZOHO_ORGANIZATION, "modules": list(CORE), **zoho}
         )
         credentials = {

@@ -114,3 +114,33 @@ def test_no_secret_is_in_the_table(stack: Stack, aws: Aws) -> None:
     for held in stack.endpoints.values():
         for secret in (held["token"], *held["secrets"]):  # type: ignore[misc]
             assert str(secret) not in rows
+
+
+def test_graph_has_one_address_for_each_connection(stack: Stack) -> None:
+    """Made once, with the key of its client states; only a hash of the token is in the table."""
+    stack.apply()
+    stored = stack.store.get("acme-eu", "graph", max_age=0)
+    assert {name: len(value) for name, value in stored.items()} == {"token": 43, "key": 43}
+    endpoint = stack.table.endpoint(token_hash(stored["token"]))
+    assert endpoint is not None
+    assert (endpoint.connection, endpoint.source) == ("acme-eu", "graph")
+    stack.apply()
+    assert stack.store.get("acme-eu", "graph", max_age=0) == stored
+
+
+def test_without_microsoft_there_is_nothing_for_graph_to_call(stack: Stack) -> None:
+    """No secret, no address."""
+    plain = b"""
+connection = "acme-eu"
+[zoho]
+region = "eu"
+organization_id = "20064550123"
+[destinations.ledger]
+type = "monday"
+board_id = 1
+[[routes]]
+events = ["*"]
+to = ["ledger"]
+"""
+    stack.apply(plain)
+    assert stack.store.get("acme-eu", "graph", max_age=0) == {}

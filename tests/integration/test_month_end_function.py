@@ -25,7 +25,8 @@ from tests.fakes import SECRET_URL, AccessTokens, Clock, Says, Wire, http
 from tests.integration.conftest import REGION, Aws
 
 VARIABLES = {
-    "CONNECTIONS_TABLE": "connections", "DELIVERY_TABLE": "delivery", "LIMITS_TABLE": "limits",
+    "CONNECTIONS_TABLE": "connections", "DELIVERY_TABLE": "delivery", "AUDIT_TABLE": "audit",
+    "AUDIT_RETENTION_DAYS": "400", "LIMITS_TABLE": "limits",
     "SECRETS_PREFIX": "stack", "LIMITS_PERCENT": "100", "RECONCILE_MINUTES": "15", "AWS_REGION": REGION,
 }  # fmt: skip
 APPLIED = {

@@ -22,7 +22,7 @@ from ml_connector.events import Delivery
 from ml_connector.parked import CRASHED, Why, wrap
 from ml_connector.ports import AuditEntry
 from ml_connector.reconcile import OVERLAP
-from mlc import main
+from mlc import main, options
 from mlc.parked import HIDDEN, ParkedQueue, Wanted, identity, retry
 from scripts.expand_template import read
 from tests.fakes import delivery
@@ -57,7 +57,7 @@ def stack(aws: Aws, queue: ParkedQueue, audit: AuditTable, deliveries: Deliverie
         parked=queue, audit=audit, deliveries=deliveries, session=session, connections=known,
         connection=known.connection,
     )  # fmt: skip
-    monkeypatch.setattr(main, "Stack", lambda *_: stack)
+    monkeypatch.setattr(options, "Stack", lambda *_: stack)
     return stack
 
 

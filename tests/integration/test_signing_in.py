@@ -25,7 +25,7 @@ from ml_connector.aws.token_agenda import TokenAgenda
 from ml_connector.config.apply import apply
 from ml_connector.config.load import parse
 from ml_connector.vendors.http import Http
-from mlc import auth_microsoft
+from mlc import auth
 from mlc.main import app as mlc
 from mlc.stack import Stack
 from sandbox.vendors import default_world as w
@@ -118,7 +118,7 @@ def office(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     monkeypatch.setattr(Stack, "__post_init__", lambda stack: setattr(stack, "session", session))
     monkeypatch.setattr(bootstrap, "http", here.http)
     monkeypatch.setattr(Stack, "http", lambda _, hosts: here.http(hosts))
-    monkeypatch.setattr(auth_microsoft, "identity", lambda session: "ola")
+    monkeypatch.setattr(auth, "identity", lambda session: "ola")
     aws.secretsmanager.create_secret(Name="stack/oauth-state", SecretString="signing-key")
     here.apply()
     given = json.dumps({"client_secret": w.MICROSOFT_CLIENT_SECRET})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +19,7 @@ from ml_connector.aws.connections_table import LIVE_WITHIN, ConnectionsTable
 from ml_connector.aws.deliveries_table import DeliveriesTable
 from ml_connector.aws.leases import Leases
 from ml_connector.aws.notices_table import Incidents, NoticeBoard
-from ml_connector.aws.schedules import Cursors, SubscriptionList, TurnList
+from ml_connector.aws.schedules import Cursors, TurnList
 from ml_connector.aws.token_agenda import TokenAgenda
 from ml_connector.clouds import CLOUDS
 from ml_connector.connections import Endpoint
@@ -25,7 +27,6 @@ from ml_connector.events import Version
 from ml_connector.gaps import Gap, Reading
 from ml_connector.ports import AuditEntry, Conflict, Memory, Request
 from ml_connector.rounds import Turn
-from ml_connector.subscriptions import Subscription
 from ml_connector.tokens import Due
 from ml_connector.vendors.microsoft import message_link
 from tests.fakes import TEAM, TENANT, Clock
@@ -39,6 +40,7 @@ WHOLE = Memory(
     state="unknown",
     version=Version("2026-11-22T08:00:00Z", "aa"),
     pending=Version("", "bb"),
+    step=2,
     external_id="77",
     thread_id="19:x@thread.tacv2;messageid=1",
     link="https://acme.monday.com/1",
@@ -57,6 +59,8 @@ WHOLE = Memory(
     currency="EUR",
     date="2026-11-20",
     shown='{"status":"sent"}',
+    gathered="finance.busy-20261122T0800Z",
+    again="1a2b3c4d5e6f",
 )
 
 
@@ -76,6 +80,25 @@ def test_memory_comes_back_whole(deliveries: DeliveriesTable) -> None:
     assert deliveries.read(KEY, "ledger") == written
     kept = [each for each in fields(Memory) if each.name != "links"]
     assert not [each.name for each in kept if getattr(written, each.name) == each.default], "none left out"
+
+
+def test_rows_of_another_release_are_read(deliveries: DeliveriesTable, aws: Aws) -> None:
+    """While one takes the place of the other, or is taken back: what a request leaves unsaid is not stored, for the
+    release before may not know it; and what the release after says besides does not keep us from reading the rest.
+    """
+    key = items.dump({"pk": KEY, "sk": "ledger"})
+    deliveries.write(KEY, "ledger", Memory(state="unknown", request=REQUEST))
+
+    def stored() -> dict[str, Any]:
+        row = items.load(aws.dynamodb.get_item(TableName="delivery", Key=key)["Item"])
+        request: dict[str, Any] = json.loads(zlib.decompress(bytes(row["request"])))
+        return request
+
+    assert set(stored()) == {"operation", "method", "url", "body", "idempotency_key", "target"}
+    later = zlib.compress(json.dumps({**stored(), "unheard_of": 1}).encode())
+    row = aws.dynamodb.get_item(TableName="delivery", Key=key)["Item"]
+    aws.dynamodb.put_item(TableName="delivery", Item={**row, "request": {"B": later}})
+    assert deliveries.read(KEY, "ledger").request == REQUEST
 
 
 def test_every_write_names_the_revision_it_has_read(deliveries: DeliveriesTable) -> None:
@@ -143,6 +166,30 @@ def test_what_stands_in_the_way_for_a_moment_is_waited_for(aws: Aws, code: str) 
     assert slept == [0.05, 0.2, 0.8]
     assert written(3).rev == 1
     assert slept == [0.05, 0.2, 0.8] * 2
+
+
+def test_single_write_waits_for_another_workers_transaction(aws: Aws) -> None:
+    """A claim that meets the noting of a person's reply: a moment, then the row decides."""
+    slept: list[float] = []
+
+    class Crossed(_Busy):
+        def put_item(self, **request: Any) -> Any:
+            if self.left:
+                self.left.pop()
+                error: Any = {"Error": {"Code": "TransactionConflictException", "Message": "ongoing"}}
+                raise self.exceptions.TransactionConflictException(error, "PutItem")
+            return self._real.put_item(**request)
+
+    def claimed(times: int, rev: int) -> Memory:
+        client: Any = Crossed(aws.dynamodb, *[("",)] * times)
+        return DeliveriesTable(client, "delivery", sleep=slept.append).write(KEY, "ledger", Memory("sending", rev=rev))
+
+    with pytest.raises(aws.dynamodb.exceptions.TransactionConflictException):
+        claimed(4, 0)
+    assert claimed(3, 0).rev == 1
+    assert slept == [0.05, 0.2, 0.8] * 2
+    with pytest.raises(Conflict):
+        claimed(1, 0)
 
 
 @pytest.mark.parametrize(
@@ -238,9 +285,9 @@ def test_update_leaves_other_attributes(table: tuple[ConnectionsTable, Clock]) -
 
 
 def test_what_the_schedules_remember(table: tuple[ConnectionsTable, Clock]) -> None:
-    """Dues, cursors and subscriptions come back as they were set."""
+    """Dues and cursors come back as they were set."""
     connections, _ = table
-    agenda, cursors, subscriptions = TokenAgenda(connections), Cursors(connections), SubscriptionList(connections)
+    agenda, cursors = TokenAgenda(connections), Cursors(connections)
     dues = [
         Due("acme-eu", "microsoft.bot", "2026-11-22T08:55:00Z", "ok"),
         Due("acme-eu", "zoho", "2026-11-22T09:00:00Z", "needs_attention", "revoked", "mlc auth zoho acme-eu"),
@@ -265,9 +312,6 @@ def test_what_the_schedules_remember(table: tuple[ConnectionsTable, Clock]) -> N
     for track, reading in readings.items():
         cursors.set("acme-eu", track, reading)
     assert cursors.all("acme-eu") == readings
-    subscription = Subscription("acme-eu", "s#1", "/teams/1", "2026-11-25T06:00:00Z", "gone")
-    subscriptions.set(subscription)
-    assert list(subscriptions.all()) == [subscription]
 
 
 def test_turn_is_claimed_once(table: tuple[ConnectionsTable, Clock]) -> None:

@@ -20,15 +20,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ml_connector.connections import Connection
 from ml_connector.delivery import Courier
 from ml_connector.destinations.zoho_comment import connect
 from ml_connector.events import Delivery, Event, Version
 from ml_connector.parked import again, unwrap
-from ml_connector.ports import Destination, Memory, Receipt, Request
-from ml_connector.records import Record, read
+from ml_connector.records import read
 from tests.fakes import Says, Wire, connection, payload, toolbox
-from tests.model.world import World
+from tests.model.world import Only, Place, World
 from tests.points import Crash
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "200"))
@@ -38,36 +36,6 @@ ANSWERS = ("ok", "busy", "lost before", "lost after", "broken after", "refused",
 
 choices = st.integers(0, 9)
 points = st.integers(1, 50)
-
-
-@dataclass
-class Place:
-    """The destination, in a coat that lets the tests stop a worker before and after each of its calls."""
-
-    real: Destination
-
-    @property
-    def covered(self) -> bool:
-        return self.real.covered
-
-    def plan(self, event: Event, record: Record, memory: Memory) -> Request:
-        return self.real.plan(event, record, memory)
-
-    def send(self, request: Request) -> Receipt:
-        return self.real.send(request)
-
-    def settle(self, request: Request, memory: Memory) -> Receipt | None:
-        return self.real.settle(request, memory)
-
-
-@dataclass
-class Only:
-    """A registry with one place."""
-
-    place: Destination
-
-    def destination(self, connection: Connection, name: str) -> Destination:
-        return self.place
 
 
 @dataclass

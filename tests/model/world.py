@@ -13,7 +13,7 @@ from typing import Any
 
 from ml_connector.connections import Connection
 from ml_connector.delivery import Courier
-from ml_connector.errors import Gone, Missing, NeedsAttention, RetryLater, Undeliverable, Unknown
+from ml_connector.errors import Gone, Missing, NeedsAttention, RetryLater, Throttled, Undeliverable, Unknown
 from ml_connector.events import DELETED, Delivery, Event, Version
 from ml_connector.lanes import Lanes, Message
 from ml_connector.parked import again, unwrap
@@ -150,6 +150,8 @@ class Item:
     record: str
     made_at: datetime
     shown: list[Version] = field(default_factory=list)
+    told: list[tuple[Version, int]] = field(default_factory=list)
+    """The parts that are within it, as replies in a thread: each one's version and number."""
     removed: bool = False
 
 
@@ -157,7 +159,9 @@ class Item:
 class Vendor:
     """monday (`keys`: idempotency keys, a search that lags) or Teams (neither).
 
-    `answers` are those to the next calls: ok, busy, refused, credentials, lost before or after the effect.
+    Each version is the item, then `parts` things within it; `reads`: without keys, these can be looked for.
+    `answers` are those to the next calls: ok, busy, full (by our own count), refused, credentials, lost before or after
+    the effect.
     """
 
     clock: Clock
@@ -167,6 +171,8 @@ class Vendor:
     kept: dict[str, tuple[datetime, Item]] = field(default_factory=dict)
     answers: list[str] = field(default_factory=list)
     covered: bool = False
+    parts: int = 0
+    reads: bool = False
 
     def of(self, record: str) -> list[Item]:
         """What people see of a record."""
@@ -175,27 +181,44 @@ class Vendor:
     def plan(self, event: Event, record: Record, memory: Memory) -> Request:
         if event.action == DELETED and not memory.external_id:
             raise NothingThere
-        operation = "update" if memory.external_id else "create"
+        within = bool(memory.external_id and memory.step)
+        operation = "update" if memory.external_id and not within else "create"
+        key = f"{record.id}:{memory.generation}"
+        if within:
+            key = f"{memory.external_id}:{event.version}:{memory.step}"
+        number = memory.step if within else 0
         return Request(
             operation=operation,
             method="POST",
             url="https://vendor.example",
-            body={"record": record.id, "version": str(event.version), "item": memory.external_id},
-            idempotency_key=f"{record.id}:{memory.generation}" if operation == "create" else "",
+            body={
+                "record": record.id,
+                "version": str(event.version),
+                "item": memory.external_id,
+                "number": number,
+            },
+            idempotency_key=key if operation == "create" else "",
             about=record.title,
+            more=number < self.parts,
+            within=within,
         )
 
     def send(self, request: Request) -> Receipt:
         answer = self.answers.pop(0) if self.answers else "ok"
         if answer == "busy":
             raise RetryLater("busy", 30, 429)
+        if answer == "full":
+            raise Throttled("our own count", 1)
         if answer == "refused":
             raise Undeliverable("refused", 400)
         if answer == "credentials":
             raise NeedsAttention("connect again", 401)
         if answer == "lost before":
             raise Unknown("no answer")
-        receipt = self._create(request) if request.operation == "create" else self._update(request)
+        if request.within:
+            receipt = self._tell(request)
+        else:
+            receipt = self._create(request) if request.operation == "create" else self._update(request)
         if answer == "lost after":
             raise Unknown("no answer")
         return receipt
@@ -210,10 +233,34 @@ class Vendor:
         self._show(item, request)
         return Receipt("created", external_id=item.id, thread_id="thread")
 
-    def _update(self, request: Request) -> Receipt:
+    def _tell(self, request: Request) -> Receipt:
+        item, part = self._item(request), self.part(request)
+        replayed = self.keys and part in item.told
+        if not replayed:
+            if any(_before(part, each) for each in item.told):
+                self.faults.append(f"{item.id}: {part} told after something newer")
+            item.told.append(part)
+        return Receipt("created", external_id=f"{item.id}-{part[1]}", replayed=replayed)
+
+    def there(self, request: Request) -> bool:
+        """Whether what was asked for is to be seen."""
+        if not request.within:
+            return bool(self.of(request.body["record"]))
+        item = next(each for each in self.items if each.id == request.body["item"])
+        return not item.removed and self.part(request) in item.told
+
+    @staticmethod
+    def part(request: Request) -> tuple[Version, int]:
+        return Version.parse(request.body["version"]), request.body["number"]
+
+    def _item(self, request: Request) -> Item:
         item = next(each for each in self.items if each.id == request.body["item"])
         if item.removed:
             raise Gone("somebody removed it")
+        return item
+
+    def _update(self, request: Request) -> Receipt:
+        item = self._item(request)
         self._show(item, request)
         return Receipt("updated")
 
@@ -226,11 +273,13 @@ class Vendor:
         item.shown.append(version)
 
     def settle(self, request: Request, memory: Memory) -> Receipt | None:
-        if not self.keys:
+        if not self.keys and not (request.within and self.reads):
             raise CannotTell
         now = self.clock()
-        if now - datetime.fromisoformat(memory.first_attempt_at) < KEY_TRUSTED:
+        if self.keys and now - datetime.fromisoformat(memory.first_attempt_at) < KEY_TRUSTED:
             return self.send(request)
+        if request.within:
+            return Receipt("created", external_id="found") if self.there(request) else None
         found = [item for item in self.of(request.body["record"]) if now - item.made_at >= LAG]
         return Receipt("created", external_id=found[0].id) if found else None
 
@@ -241,16 +290,20 @@ class Vendor:
 class World:
     """One connection, and of two destinations those named: `ledger` like monday, `finance` like Teams.
 
-    `unknown`: the policy.
+    `unknown`: the policy; `parts` and `reads`: the vendors'.
     """
 
-    def __init__(self, unknown: str, names: Sequence[str] = ("ledger", "finance")) -> None:
+    def __init__(
+        self, unknown: str, names: Sequence[str] = ("ledger", "finance"), parts: int = 0, reads: bool = False
+    ) -> None:
         self.clock = Ticking()
         self.faults: list[str] = []
         self.connections = Connections({"acme-eu": connection(retry={"unknown": unknown})})
         self.deliveries, self.books = Deliveries(), Slow(clock=self.clock)
         self.queue, self.parked = Fifo(self.clock), ParkedQueue(self.clock)
-        self.vendors = {name: Vendor(self.clock, name == "ledger", self.faults) for name in names}
+        self.vendors = {
+            name: Vendor(self.clock, name == "ledger", self.faults, parts=parts, reads=reads) for name in names
+        }
         self.events: list[Event] = []
         """All that ever happened, in the order in which it did."""
         self.pool: list[Event] = []
@@ -344,8 +397,8 @@ class World:
         assert delivery is not None
         self.parked.held.remove(body)
         vendor = self.vendors[delivery.destination]
-        open_question = not vendor.keys and self.deliveries.of(delivery).state == "unknown"
-        if open_question and vendor.of(delivery.event.record_id):
+        row = self.deliveries.of(delivery)
+        if not vendor.keys and row.state == "unknown" and row.request and vendor.there(row.request):
             self.left.add(delivery.id)
             return
         sent = again(delivery, kept.why.asked)
@@ -360,5 +413,43 @@ class _Registry:
         return self.vendors[name]
 
 
+def _before(part: tuple[Version, int], other: tuple[Version, int]) -> bool:
+    """Whether a part should have been told before the other one. Two deletions are one: the last version."""
+    (version, number), (newer, least) = part, other
+    if version.deletes or newer.deletes:
+        return newer.deletes and (not version.deletes or number < least)
+    return number < least if version == newer else version.older_than(newer)
+
+
 def _jitter(attempts: int, asked: float | None, policy: Policy) -> int:
     return max(1, round(asked or 0), min(1 << attempts, 600))
+
+
+@dataclass
+class Place:
+    """The destination, in a coat that lets tests stop a worker before and after each of its calls."""
+
+    real: Destination
+
+    @property
+    def covered(self) -> bool:
+        return self.real.covered
+
+    def plan(self, event: Event, record: Record, memory: Memory) -> Request:
+        return self.real.plan(event, record, memory)
+
+    def send(self, request: Request) -> Receipt:
+        return self.real.send(request)
+
+    def settle(self, request: Request, memory: Memory) -> Receipt | None:
+        return self.real.settle(request, memory)
+
+
+@dataclass
+class Only:
+    """A registry with one place."""
+
+    place: Destination
+
+    def destination(self, connection: Connection, name: str) -> Destination:
+        return self.place

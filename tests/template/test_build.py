@@ -172,3 +172,22 @@ def test_delivery_starts_lean(built: Path) -> None:
         POWERTOOLS_SERVICE_NAME="delivery",
     )
     assert loaded == ""
+
+
+def test_mondays_calls_are_verified_with_what_is_in_the_layer(built: Path) -> None:
+    """PyJWT is there, and needs nothing compiled for HS256 (ADR 15)."""
+    code = (
+        "import sys, jwt\n"
+        "from datetime import UTC, datetime\n"
+        "from ml_connector.errors import InboundRejected\n"
+        "from ml_connector.sources import Inbound, monday\n"
+        "now, secret, url = datetime.now(UTC), 's' * 32, 'https://api.example/webhooks/monday/t'\n"
+        "token = jwt.encode({'aud': url, 'exp': now.timestamp() + 300}, secret, algorithm='HS256')\n"
+        "call = lambda bearer: Inbound('monday', 't', '', {'authorization': bearer}, b'')\n"
+        "monday.verify(call(token), secret, url, now)\n"
+        "try:\n"
+        "    monday.verify(call(token), 'x' * 32, url, now)\n"
+        "except InboundRejected as error:\n"
+        "    print(error.reason, 'cryptography' in sys.modules)\n"
+    )
+    assert run(built, code).split() == ["signature_wrong", "False"]

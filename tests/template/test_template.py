@@ -13,7 +13,7 @@ import pytest
 from scripts.expand_template import ROOT, Template, logical_id
 
 FUNCTIONS = ("ingest", "delivery", "refresh_tokens", "renew_subscriptions", "reconcile", "oauth")
-PURPOSES = ("webhooks", "zoho", "microsoft", "monday", "workflows")
+PURPOSES = ("webhooks", "graph", "boards", "zoho", "microsoft", "monday", "workflows")
 
 
 def of_type(template: Template, kind: str) -> dict[str, dict[str, Any]]:
@@ -272,13 +272,16 @@ def test_only_plain_managed_policies(expanded: Template) -> None:
 
 READERS = {
     "webhooks": {"ingest"},
+    "graph": {"ingest", "delivery", "renew_subscriptions"},
+    "boards": {"ingest", "renew_subscriptions"},
     "zoho": {"delivery", "refresh_tokens", "reconcile", "oauth"},
     "microsoft": {"delivery", "refresh_tokens", "renew_subscriptions", "reconcile", "oauth"},
-    "monday": {"delivery"},
+    "monday": {"delivery", "refresh_tokens", "renew_subscriptions", "reconcile", "oauth"},
     "workflows": {"delivery", "refresh_tokens", "reconcile"},
 }
 WRITERS = {
     "zoho": {"delivery", "refresh_tokens", "reconcile", "oauth"},
+    "monday": {"delivery", "refresh_tokens", "renew_subscriptions", "reconcile", "oauth"},
     "microsoft": {"delivery", "refresh_tokens", "renew_subscriptions", "reconcile", "oauth"},
 }
 
@@ -316,7 +319,7 @@ def test_configuration_cannot_be_written_by_a_function(expanded: Template) -> No
     """What a person applied stays: functions write only their own notes in the connections table."""
     notes = {
         "tokens", "subscriptions", "reconcile", "completeness", "cursor#*", "oauth#*", "organizations", "attention",
-        "notices#*",
+        "notices#*", "resync", "channels", "boards", "board_webhooks", "digests",
     }  # fmt: skip
     for role in of_type(expanded, "AWS::IAM::Role"):
         for statement in statements(expanded, role):
@@ -326,6 +329,18 @@ def test_configuration_cannot_be_written_by_a_function(expanded: Template) -> No
             if writes and arn_of("ConnectionsTable") in as_list(statement["Resource"]):
                 (condition,) = statement["Condition"].values()
                 assert set(condition["dynamodb:LeadingKeys"]) <= notes
+
+
+def test_rows_of_deliveries_are_never_deleted(expanded: Template) -> None:
+    """They are the memory that makes a repetition one; only what waited for a digest is taken away, by one function."""
+    found = {
+        (role, json.dumps(statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]))
+        for role in of_type(expanded, "AWS::IAM::Role")
+        for statement in statements(expanded, role)
+        if "dynamodb:DeleteItem" in as_list(statement["Action"])
+        and arn_of("DeliveryTable") in as_list(statement["Resource"])
+    }
+    assert found == {("DeliveryFunctionRole", '["~shelf#*"]')}
 
 
 # --- schedules ---------------------------------------------------------------------------------------------------
@@ -394,7 +409,12 @@ def test_alarms_on_our_own_metrics_can_go_off(source: Template) -> None:
         for name, alarm in of_type(source, "AWS::CloudWatch::Alarm").items()
         if alarm["Namespace"] != "AWS/SQS"
     }
-    assert ours.keys() == {"TokensNeedAttentionAlarm", "WebhookSignaturesAlarm", "ReconcileFailedAlarm"}
+    assert ours.keys() == {
+        "TokensNeedAttentionAlarm",
+        "WebhookSignaturesAlarm",
+        "ReconcileFailedAlarm",
+        "SubscriptionsFailingAlarm",
+    }
     for name, alarm in ours.items():
         (dimension,) = alarm["Dimensions"]
         function = of_type(source, "AWS::Serverless::Function")[logical_id(dimension["Value"])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
@@ -11,6 +12,8 @@ from ml_connector import bootstrap
 from ml_connector.aws import clients
 from ml_connector.errors import RetryLater
 from ml_connector.limits import Limiter, Unreachable
+from ml_connector.sources import graph
+from ml_connector.subscriptions import Address
 from ml_connector.tokens import Due
 from tests.fakes import connection
 
@@ -20,6 +23,7 @@ VARIABLES = {
     "SECRETS_PREFIX": "stack", "AUDIT_RETENTION_DAYS": "400", "LIMITS_PERCENT": "50", "AWS_DEFAULT_REGION": "x",
     "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
     "POWERTOOLS_METRICS_NAMESPACE": "MlConnector", "POWERTOOLS_SERVICE_NAME": "delivery",
+    "WEBHOOKS_URL": "https://api.example/webhooks",
 }  # fmt: skip
 
 
@@ -44,6 +48,19 @@ def test_everything_that_calls_vendors_counts() -> None:
     assert courier.destinations._tools.limits is limiter  # type: ignore[attr-defined]
     for books, optional in ((courier.books, False), (reconcile.books, True)):
         assert (books.api._limits, books.api._optional) == (limiter, optional)  # type: ignore[attr-defined]
+
+
+def test_deliveries_gather_and_digests_do_not() -> None:
+    """What must be posted is never refused for the crowd that it would join: digests, notices, what was put back."""
+    courier, digests = bootstrap.courier(), bootstrap.digests()
+    assert courier.gathering is not None
+    assert courier.gathering.destinations._tools.gathers  # type: ignore[attr-defined]
+    assert digests.courier.gathering is None
+    calm = (courier.destinations, digests.courier.destinations.destinations, bootstrap.notices().destinations)  # type: ignore[attr-defined]
+    assert not any(each._tools.gathers for each in calm)
+    lanes = bootstrap.lanes()
+    assert lanes.carrier.others["digest"]() is digests  # type: ignore[attr-defined]
+    assert bootstrap.daily().queue is bootstrap.queue()
 
 
 def test_uncounted_calls_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,3 +122,42 @@ def test_clients_are_built_at_their_first_use(monkeypatch: pytest.MonkeyPatch) -
     ((service,), _) = session.create_client.call_args
     assert (service, session.create_client.call_count) == ("sqs", 1)
     assert session.create_client().change_message_visibility.call_count == 1
+
+
+def test_what_graph_tells_has_its_carriers() -> None:
+    """Each is made once, when its first message comes; they draw on everybody's limits."""
+    others = bootstrap.lanes().carrier.others  # type: ignore[attr-defined]
+    modules = (graph.MESSAGE, graph.CHANNEL, graph.LIFECYCLE, graph.RESYNC)
+    assert set(modules) <= set(others)
+    for module in modules:
+        assert others[module]() is others[module]()
+    assert bootstrap.replies().graph._limits is bootstrap.limiter()  # type: ignore[attr-defined]
+    assert bootstrap.notifications().queue is bootstrap.queue()
+
+
+@pytest.mark.parametrize(
+    ("stored", "address"),
+    [
+        ({}, None),
+        ({"token": "t"}, None),
+        ({"token": "t", "key": "k"}, Address("https://api.example/webhooks", "t", "k")),
+    ],
+)
+def test_graph_calls_where_apply_has_said(
+    stored: dict[str, str], address: Address | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a secret is none."""
+    monkeypatch.setattr(bootstrap, "secrets", lambda: SimpleNamespace(get=lambda name, purpose: stored))
+    assert bootstrap.renewals().address("acme-eu") == address
+
+
+def test_recorded_replies_are_counted() -> None:
+    """For the dashboard; other outcomes have their own metrics."""
+    from aws_lambda_powertools import Metrics
+
+    metrics = Metrics()
+    bootstrap._recorded("acknowledged")
+    assert "AcknowledgementsRecorded" in metrics.metric_set
+    metrics.clear_metrics()
+    bootstrap._recorded("gathered")
+    assert metrics.metric_set == {}

@@ -14,7 +14,6 @@ from tests.card_cases import FOLDER, files, written
 
 FILES = files()
 CARDS = [pytest.param(card, id=name) for file in FILES.values() for name, card in file.items()]
-SCHEMAS = sorted({cards.EXCERPT, cards.schema_path()})
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -32,5 +31,5 @@ def test_every_event_type_has_its_card() -> None:
 @pytest.mark.parametrize("card", CARDS)
 def test_golden_cards_are_ones_that_teams_takes(card: dict[str, Any]) -> None:
     """Valid against the schema (microsoft-teams 5.4), and small enough for every transport."""
-    assert [cards.problems(card, schema) for schema in SCHEMAS] == [[]] * len(SCHEMAS)
+    assert cards.problems(card) == []
     assert len(json.dumps(card, ensure_ascii=False).encode()) <= MAX_BYTES

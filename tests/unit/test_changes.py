@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from ml_connector.errors import RetryLater
 from ml_connector.modules import MODULES
 from ml_connector.ports import Memory
 from ml_connector.records import Record, read
-from tests.fakes import CHANNEL, Desk, Says, Wire, delivery, payload, record_of, toolbox
+from tests.fakes import CHANNEL, SECRET_URL, TENANT, Desk, Says, Wire, delivery, payload, record_of, toolbox
 
 MADE = Says(201, {"id": f"{CHANNEL};messageid=17943", "activityId": "17943"})
 EDITED = Says(200, {"id": "17943"})
@@ -106,7 +107,10 @@ def test_a_deletion_recalls_party_and_amount() -> None:
 def desk_with(*answers: Says) -> tuple[Desk, Wire]:
     wire = Wire(*answers)
     desk = Desk()
-    desk.vendor = Registry(toolbox(wire, desk.clock)).destination(desk.connections.held["acme-eu"], "finance")
+    plain = desk.connections.held["acme-eu"]
+    card_alone = {**plain.destinations["finance"], "card": {"replies": False}}
+    told = replace(plain, destinations={**plain.destinations, "finance": card_alone})
+    desk.vendor = Registry(toolbox(wire, desk.clock)).destination(told, "finance")
     return desk, wire
 
 
@@ -132,6 +136,18 @@ def test_each_card_tells_what_changed_since_the_one_before() -> None:
     assert told_by(wire) == {"Balance due": "84.50 EUR → 0.00 EUR", "Status": "Sent → Paid"}
 
 
+@pytest.mark.parametrize("number", [" INV-000412 ", "فاتورة-" * 14, "番" * 30, "x" * 99])
+def test_a_number_is_no_news_however_it_is_written(number: str) -> None:
+    """The row keeps what the trail keeps of it, which cuts long ones; a vendor's number is his own invention."""
+    desk, wire = desk_with(MADE, EDITED, EDITED)
+    desk.courier().carry(delivery("finance", modified=at(1), invoice_number=number))
+    change = delivery("finance", action="updated", modified=at(2), invoice_number=number, balance="84.50")
+    desk.courier().carry(change)
+    assert told_by(wire) == {"Balance due": "1,284.50 EUR → 84.50 EUR"}
+    desk.courier().carry(delivery("finance", action="updated", modified=at(3), invoice_number=f"9-{number}"))
+    assert "Number" in told_by(wire)
+
+
 def test_a_change_that_did_not_arrive_is_told_with_the_next() -> None:
     """Compared is with what is there, not with what was tried."""
     desk, wire = desk_with(MADE, Says(503), EDITED)
@@ -141,6 +157,61 @@ def test_a_change_that_did_not_arrive_is_told_with_the_next() -> None:
     desk.clock.advance(timedelta(minutes=5).total_seconds())
     desk.courier().carry(delivery("finance", action="updated", modified=at(3), balance="0"))
     assert told_by(wire) == {"Balance due": "1,284.50 EUR → 0.00 EUR"}
+
+
+def test_what_was_elsewhere_is_not_taken_for_what_is_here() -> None:
+    """A channel, then a workflow, then another channel in the file: the last one gets a card of its own, and the trail
+    of what came in between names nothing that was made before.
+    """
+    desk, wire = desk_with(MADE, Says(202), MADE)
+    plain, tools = desk.connections.held["acme-eu"], toolbox(wire, desk.clock, workflows={"finance": SECRET_URL})
+    bot = plain.destinations["finance"]
+    ways = (bot, {"type": "teams", "transport": "workflows"}, {**bot, "channel_id": "19:other@thread.tacv2"})
+    for minute, way in enumerate(ways):
+        applied = replace(plain, destinations={"finance": way}, version=minute)
+        desk.connections.held["acme-eu"] = applied
+        desk.vendor = Registry(tools).destination(applied, "finance")
+        desk.courier().carry(delivery("finance", action="updated", modified=at(minute), balance=f"{minute}"))
+    assert [each.method for each in wire.calls] == ["POST"] * 3
+    assert wire.sent()["channelData"]["channel"]["id"] == "19:other@thread.tacv2"
+    assert [(each.outcome, each.external_id) for each in desk.audit.entries] == [
+        ("delivered", "17943"),
+        ("accepted", ""),
+        ("delivered", "17943"),
+    ]
+    assert "other" in desk.audit.entries[-1].link
+
+
+@pytest.mark.parametrize(
+    "way", [{"channel_id": "19:other@thread.tacv2"}, {"transport": "delegated", "edits": True}, {"person": TENANT}]
+)
+@pytest.mark.parametrize("replied", [False, True], ids=["card", "reply"])
+def test_question_about_one_place_is_no_question_in_another(way: dict[str, Any], replied: bool) -> None:
+    """The answer was lost, then the file was changed: the record gets its card in the new place, and all goes on."""
+    lost = requests.ReadTimeout()
+    answers = (MADE, EDITED, lost) if replied else (lost,)
+    desk, wire = desk_with(*answers)
+    plain = desk.connections.held["acme-eu"]
+    desk.vendor = Registry(toolbox(wire, desk.clock)).destination(plain, "finance")
+    each = delivery("finance", modified=at(1))
+    if replied:
+        desk.courier().carry(each)
+        each = delivery("finance", action="updated", modified=at(2), balance="0", status="paid")
+    with pytest.raises(RetryLater):
+        desk.courier().carry(each)
+    assert desk.deliveries.of(each).state == "unknown"
+    wire.steps[:] = [Says(201, {"id": "5", "activityId": "5"})]
+    moved = replace(plain, destinations={"finance": {**plain.destinations["finance"], **way}}, version=2)
+    desk.connections.held["acme-eu"] = moved
+    desk.vendor = Registry(toolbox(wire, desk.clock)).destination(moved, "finance")
+    with pytest.raises(RetryLater):
+        desk.courier().carry(each)
+    desk.clock.advance(61)
+    assert desk.courier().carry(each).outcome == "delivered"
+    row = desk.deliveries.of(each)
+    assert (row.state, row.external_id, row.step, row.version) == ("done", "5", 0, each.event.version)
+    assert wire.calls[-1].method == "POST"
+    assert "replies" not in str(wire.calls[-1].url)
 
 
 def test_a_row_knows_where_the_record_is_elsewhere() -> None:

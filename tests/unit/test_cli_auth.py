@@ -52,7 +52,7 @@ class Links:
     [
         (("zoho", "acme-eu", "--check", "--self-client"), "--check only looks"),
         (("zoho", "acme-eu", "--self-client"), "use --code-stdin"),
-        (("revoke", "monday", "acme-eu"), "zoho"),
+        (("revoke", "slack", "acme-eu"), "zoho"),
     ],
 )
 def test_wrong_usage_costs_no_call(words: Sequence[str], says: str) -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from ml_connector.errors import NotAllowed, RetryLater
 from ml_connector.events import Version
 from ml_connector.gaps import Page
-from mlc import completeness, reconcile
+from mlc import completeness, options, output, reconcile
 from mlc.main import app
 from mlc.reconcile import Office
 from tests.completeness_world import AT, BOARD, Month
@@ -63,7 +63,7 @@ class Desk:
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     desk = Desk()
-    monkeypatch.setattr(reconcile, "Stack", lambda *_: None)
+    monkeypatch.setattr(options, "Stack", lambda *_: None)
     monkeypatch.setattr(reconcile, "office", desk.office)
     monkeypatch.setattr(completeness, "ours", lambda *_: (desk.month.table, "EUR"))
     return desk
@@ -230,13 +230,13 @@ def test_usage_errors_cost_no_call(desk: Desk, arguments: list[str], hint: str) 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "@SUM(A1)", "-cmd", "-1.5.5", "\t=1"])
 def test_cells_are_no_formulas(text: str) -> None:
     """What begins like one is text."""
-    assert completeness._cell(text) == f"'{text}"
+    assert output.cell(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("text", ["-1.50", "-7", "INV-1", "", "2026-10-01"])
 def test_amounts_stay_amounts(text: str) -> None:
     """A credit is a number."""
-    assert completeness._cell(text) == text
+    assert output.cell(text) == text
 
 
 def test_organization_tells_the_home_currency(monkeypatch: pytest.MonkeyPatch) -> None:

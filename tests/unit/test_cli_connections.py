@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ml_connector.config.schema import schema
-from mlc import main
+from mlc import main, options, parked
 from tests.unit.test_config_apply import Account
 
+WHO = "kim (arn:aws:iam::123456789012:user/kim)"
 EXAMPLE = Path(__file__).parents[2] / "connections" / "example.toml"
 
 
@@ -39,7 +40,7 @@ def test_a_good_file_for_programs() -> None:
     assert json.loads(result.stdout) == {
         "connection": "acme-eu",
         "valid": True,
-        "destinations": ["finance", "large-invoices", "ledger"],
+        "destinations": ["finance", "large-invoices", "ledger", "notes"],
         "warnings": [],
     }
 
@@ -108,7 +109,8 @@ def test_the_schema_is_printed() -> None:
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     """A stack in which the example file is in force."""
     account = Account()
-    monkeypatch.setattr(main, "Stack", lambda *_: account)
+    monkeypatch.setattr(options, "Stack", lambda *_: account)
+    monkeypatch.setattr(parked, "identity", lambda _: WHO)
     assert mlc("connections", "apply", EXAMPLE).exit_code == 0
     return account
 
@@ -136,7 +138,7 @@ def test_whoever_sits_at_a_terminal_is_asked(
     account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, version: int
 ) -> None:
     """No is no."""
-    monkeypatch.setattr(main, "_terminal", lambda: True)
+    monkeypatch.setattr(options, "terminal", lambda: True)
     words = ["connections", "apply", str(edited(tmp_path, "ledger", "board"))]
     result = CliRunner().invoke(main.app, words, input=answer, catch_exceptions=False)
     assert (result.exit_code, account.current.version) == (2 - version, version)

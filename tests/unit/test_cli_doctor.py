@@ -346,6 +346,28 @@ def test_all_connections_are_examined_unless_some_are_named(monkeypatch: pytest.
     assert {each.connection for each in examine(place, ["acme-us"])} == {"", "acme-us"}  # type: ignore[arg-type]
 
 
+def test_what_the_file_leaves_unsaid_is_a_note() -> None:
+    """No fault: nobody who is told, times of another country than the organization's, no destination yet."""
+    place = Place()
+    place.remember()
+    verdict = doctor.file(place.patient)
+    assert verdict.state == "note"
+    assert "nobody is told when access ends: set admin" in verdict.what
+    assert "time_zone is UTC, but the organization's is Europe/Berlin" in verdict.what
+    place.connections.known["acme-eu"] = connection(admin="finance", time_zone="Europe/Vienna")
+    assert doctor.file(place.patient).state == "ok", "Vienna shows the same time as Berlin"
+    place.connections.known["acme-eu"] = connection(destinations={}, routes=[])
+    assert "go nowhere" in doctor.file(place.patient).what
+
+
+def test_notes_have_their_line() -> None:
+    """That nothing can be asked about them is said rather than passed over."""
+    place = Place()
+    assert doctor.notes(place.patient).what.startswith("notes: ")
+    place.connections.known["acme-eu"] = connection(destinations={}, routes=[])
+    assert doctor.notes(place.patient).state == "skipped"
+
+
 # --- the command -------------------------------------------------------------------------------------------------
 
 FOUND = [

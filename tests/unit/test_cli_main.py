@@ -89,7 +89,7 @@ def test_before_the_first_connection_it_says_how_to_make_one(monkeypatch: pytest
     ("words", "says"),
     [
         (("audit", "show", "acme-eu", " "), "say which record"),
-        (("audit", "list", "acme-eu", "--state", "parkd"), "parked"),
+        (("audit", "list", "acme-eu", "--state", "parkd"), "did you mean"),
         (("send-test", "acme-eu", "--event", "invoice.create"), "did you mean 'invoice.created'?"),
         (("credentials", "set", "acme-eu", "monday"), "use --from-stdin"),
     ],

@@ -47,6 +47,23 @@ def test_control_characters_do_not_reach_the_terminal(screen: io.StringIO) -> No
     assert "a�]0;owned�b�c�" in screen.getvalue()
 
 
+def test_acknowledgement_says_who_and_when(screen: io.StringIO) -> None:
+    """When somebody replied, not when it was written down; a name is a text like any other."""
+    trail.show(
+        [
+            entry(
+                outcome="acknowledged",
+                event="reply",
+                external_id="2000",
+                by="Anna [red] (id-1)",
+                version="2026-10-20T09:15:30.123Z~2000",
+            )
+        ]
+    )
+    assert "acknowledged" in screen.getvalue()
+    assert "by Anna [red] (id-1), 2026-10-20 09:15 UTC" in screen.getvalue()
+
+
 def test_a_trail_with_hostile_names(screen: io.StringIO) -> None:
     """Number, reason and receipt are shown as they are, whatever stands in them."""
     trail.show(

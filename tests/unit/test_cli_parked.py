@@ -15,9 +15,10 @@ from botocore.exceptions import EndpointConnectionError
 from typer.testing import CliRunner, Result
 
 from ml_connector.events import Delivery
+from ml_connector.gathering import flush
 from ml_connector.parked import Parked, Why, unwrap
-from ml_connector.ports import Memory
-from mlc import main, parked
+from ml_connector.ports import Memory, Shelved
+from mlc import main, options, parked
 from tests.fakes import SECRETS, Deliveries, delivery
 
 SENT = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -65,8 +66,9 @@ class Desk:
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     desk = Desk()
-    stack = SimpleNamespace(parked=desk.queue, deliveries=desk.deliveries, session=None)
-    monkeypatch.setattr(main, "Stack", lambda *_: stack)
+    shelf = desk.deliveries.shelf
+    stack = SimpleNamespace(parked=desk.queue, deliveries=desk.deliveries, session=None, shelf=shelf)
+    monkeypatch.setattr(options, "Stack", lambda *_: stack)
     monkeypatch.setattr(parked, "identity", lambda _: WHO)
     return desk
 
@@ -127,12 +129,14 @@ def test_row_says_what_a_person_must_know(desk: Desk) -> None:
     }
 
 
-def test_people_see_a_table(desk: Desk) -> None:
-    """And a sentence when there is nothing, with exit code 0: that is the good case."""
+def test_people_see_a_line_each_and_its_reason_below(desk: Desk) -> None:
+    """Not wider than a terminal. And a sentence when there is nothing, with exit code 0: that is the good case."""
     assert "nothing is parked" in desk.mlc("list", "acme-eu").stdout
     desk.queue.found = [ONE, UNREADABLE]
     shown = desk.mlc("list", "acme-eu").stdout
     assert all(each in shown for each in ("00000001", "INV-000412", "ledger", "unreadable"))
+    assert max(map(len, shown.splitlines())) <= 120
+    assert shown.splitlines()[1].strip() == "the board has no column 'total'"
 
 
 def test_what_could_not_be_looked_at_is_said(desk: Desk) -> None:
@@ -324,6 +328,49 @@ def test_claim_of_a_crashed_worker_is_left_to_the_next_one(desk: Desk, words: tu
     after = desk.deliveries.read(event.record_key, "ledger")
     assert replace(after, chain="", rev=row.rev, number="") == row
     assert desk.deliveries.faults() == []
+
+
+def _gathered(desk: Desk, *members: Delivery) -> Delivery:
+    """These wait for a digest, which is the delivery that is given back."""
+    digest = "ledger.quiet-20261121T1800Z"
+    for each in members:
+        row = Memory("waiting", pending=each.event.version, gathered=digest)
+        row = replace(row, rev=desk.deliveries.of(each).rev, chain=desk.deliveries.of(each).chain)
+        desk.deliveries.write(each.event.record_key, "ledger", row, put=Shelved(digest, each.thin(), {}, {}))
+    return flush(members[0].event, "ledger", digest, SENT)
+
+
+def test_dropping_a_digest_gives_up_what_it_was_to_tell_of(desk: Desk) -> None:
+    """None is left waiting for what never comes: each trail says who gave it up, and why it was parked."""
+    older, newer = delivery(), delivery(modified="2026-11-22T09:00:00+0100", total="7")
+    other = delivery(invoice_id="7", invoice_number="INV-7")
+    digest = held(_gathered(desk, older, newer, other), "the channel does not exist (any more)")
+    desk.queue.found = [digest]
+    asked = desk.mlc("drop", "acme-eu", "--all", typed="y\n")
+    assert "with all that it was to tell of" in asked.stderr
+    assert asked.exit_code == 0
+    assert not any(desk.deliveries.shelf.held.values())
+    for each in (newer, other):
+        row = desk.deliveries.of(each)
+        assert (row.state, row.gathered, row.pending) == ("parked", "", each.event.version)
+    entries = desk.deliveries.audit.entries
+    assert [(each.record_id, each.outcome) for each in entries if each.module == "invoice"] == [
+        (each.event.record_id, "dropped") for each in (older, newer, other)
+    ]
+    assert all(WHO in each.reason and "the channel does not exist" in each.reason for each in entries)
+    assert desk.deliveries.faults() == []
+
+
+def test_dropping_a_digest_that_was_told_meanwhile_gives_up_nothing(desk: Desk) -> None:
+    """Another run has posted it, and notes what it told of."""
+    member = delivery()
+    digest = _gathered(desk, member)
+    desk.deliveries.write(digest.event.record_key, "ledger", Memory("done", version=digest.event.version))
+    desk.queue.found = [held(digest)]
+    assert desk.mlc("drop", "acme-eu", "--all", "--yes").exit_code == 0
+    assert desk.deliveries.of(member).state == "waiting"
+    assert [(each.module, each.outcome) for each in desk.deliveries.audit.entries] == [("digest", "dropped")]
+    assert desk.queue.found == []
 
 
 # --- help --------------------------------------------------------------------------------------------------------

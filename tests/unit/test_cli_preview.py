@@ -87,6 +87,18 @@ def test_every_event_can_be_tried(event: str, tmp_path: Path) -> None:
     assert plan["asked"] == []
 
 
+def test_a_persons_message_can_be_looked_at(tmp_path: Path) -> None:
+    """As any other; which chat it goes to, Teams says when it is sent."""
+    boss = '[destinations.boss]\ntype = "teams"\nperson = "asha.rao@example.com"\n\n[[routes]]\nto = ["boss"]\n\n'
+    file = carrying(tmp_path, EXAMPLE.read_text("utf-8").replace("[[routes]]", f"{boss}[[routes]]", 1))
+    plan = json.loads(
+        preview(made_up(tmp_path, "invoice.created"), "invoice.created", "--json", connection=file).stdout
+    )
+    request = plan["requests"]["boss"]
+    assert (request["method"], request["url"]) == ("POST", "chat:asha.rao@example.com")
+    assert request["body"]["summary"].startswith("New invoice INV-0093")
+
+
 def test_a_status_is_what_an_update_brings(tmp_path: Path) -> None:
     """`--event invoice.paid` takes the route for it, and the card says so."""
     file = carrying(tmp_path, EXAMPLE.read_text("utf-8").replace('events = ["*"]', 'events = ["invoice.paid"]'))
@@ -263,7 +275,7 @@ def noting(folder: Path) -> Path:
     path = folder / "noting.toml"
     text = EXAMPLE.read_text("utf-8").replace('to = ["finance", "ledger"]', 'to = ["finance", "ledger", "notes"]')
     text = text.replace("[zoho]", '[zoho]\nmodules = ["invoice", "expense"]', 1)
-    path.write_text(f'{text}\n[destinations.notes]\ntype = "zoho_comment"\n', "utf-8")
+    path.write_text(text, "utf-8")
     return path
 
 

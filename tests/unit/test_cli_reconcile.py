@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from ml_connector.errors import NeedsAttention, RetryLater, Throttled
 from ml_connector.limits import Quota
+from mlc import options
 from mlc import reconcile as command
 from mlc.main import app
 from mlc.reconcile import Office
@@ -52,7 +53,7 @@ class Desk:
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     desk = Desk()
-    monkeypatch.setattr(command, "Stack", lambda *_: None)
+    monkeypatch.setattr(options, "Stack", lambda *_: None)
     monkeypatch.setattr(command, "office", desk.office)
     return desk
 

@@ -59,7 +59,7 @@ def test_one_of_each_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     stack = described(monkeypatch)
     assert stack.tokens is stack.tokens
     assert stack.tokens.leases is stack.leases
-    assert set(stack.tokens.issuers) == {"zoho", "microsoft.bot", "microsoft.graph", "microsoft.delegated"}
+    assert set(stack.tokens.issuers) == {"zoho", "microsoft.bot", "microsoft.graph", "microsoft.delegated", "monday"}
     assert stack.zoho_api is stack.zoho_api
     assert stack.books
     assert stack.installations

@@ -16,7 +16,7 @@ from ml_connector.connections import Connection
 from ml_connector.errors import NeedsAttention, NotAllowed
 from ml_connector.modules import ACTIONS, MODULES
 from mlc import main, webhook_desk, webhooks
-from tests.fakes import ORGANIZATION, Clock, Leases, Secrets, connection
+from tests.fakes import ORGANIZATION, Clock, Leases, Secrets, connection, without_boards
 from tests.unit.zoho_automation import Installations
 
 SECRET = "DevSecret0123456789"
@@ -61,7 +61,7 @@ def mlc(*words: str, typed: str = "") -> Result:
 
 def build(monkeypatch: pytest.MonkeyPatch, modules: list[str], **zoho: Any) -> Account:
     settings = {"region": "eu", "organization_id": ORGANIZATION, "modules": modules, "manage_webhooks": False, **zoho}
-    account = Account(connection(zoho=settings), modules)
+    account = Account(without_boards(zoho=settings), modules)
     monkeypatch.setattr(webhooks, "Stack", lambda *_: account.stack)
     monkeypatch.setattr(webhook_desk, "utc_now", account.clock)
     monkeypatch.setattr(webhook_desk.time, "sleep", account.clock.advance)

@@ -23,7 +23,7 @@ def test_table_is_the_contracts() -> None:
 @pytest.mark.parametrize("name", CLOUDS)
 def test_a_tenants_token_is_sent_to_its_own_cloud_only(name: str) -> None:
     """The allow-list is the cloud's: a wrong address is refused before anything leaves."""
-    own = {CLOUDS[name].authority, CLOUDS[name].graph, CLOUDS[name].service}
+    own = {CLOUDS[name].authority, CLOUDS[name].graph, CLOUDS[name].service, CLOUDS[name].moved}
     for other in CLOUDS.values():
         for host in filter(None, (other.authority, other.graph, other.service)):
             wire = Wire(Says())

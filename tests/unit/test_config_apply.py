@@ -15,7 +15,7 @@ from ml_connector.aws.connections_table import ConnectionsTable
 from ml_connector.aws.secrets import SecretStore
 from ml_connector.config.apply import Applied, apply, renamed
 from ml_connector.config.load import load, parse
-from ml_connector.config.model import ConnectionFile, Monday, Retry, Zoho
+from ml_connector.config.model import ConnectionFile, Monday, Retry, Teams, Zoho
 from ml_connector.connections import Connection, token_hash
 from ml_connector.errors import ConfigError
 from ml_connector.modules import ACTIONS, CORE
@@ -37,6 +37,7 @@ class Account:
     begins: Callable[[], None] = lambda: None
     """What happens right after a look at what is in force."""
     crashes_before: str = ""
+    session: None = None
 
     def put_row(self, pk: str, sk: str, *, only_new: bool = False, **attributes: Any) -> bool:
         if only_new and (pk, sk) in self.rows:
@@ -60,7 +61,7 @@ class Account:
         return apply(file, self.connections, self.secrets, now)
 
     def renamed(self, file: ConnectionFile) -> list[tuple[str, str]]:
-        return renamed(file, self.connections)
+        return renamed(file.compiled(), self.connections)
 
     @property
     def current(self) -> Connection:
@@ -88,6 +89,9 @@ class _Table:
 
     def put(self, pk: str, sk: str, *, only_new: bool = False, **attributes: Any) -> bool:
         return self.account.put_row(pk, sk, only_new=only_new, **attributes)
+
+    def delete(self, pk: str, sk: str) -> None:
+        self.account.rows.pop((pk, sk), None)
 
 
 @dataclass
@@ -132,12 +136,28 @@ def test_each_endpoint_has_an_address_and_a_secret_of_its_own(file: ConnectionFi
     assert not any(word in stored for word in (*tokens, *secrets))
 
 
+def test_each_board_has_an_address_and_keeps_it(file: ConnectionFile) -> None:
+    """monday's webhooks call it; the table holds a hash of it only, and what ingest must know of it is left alone."""
+    account = Account()
+    account.apply(file)
+    ((board, entry),) = account.kept["acme-eu", "boards"].items()
+    row = account.rows[f"endpoint#{token_hash(entry['token'])}", "-"]
+    assert (row["id"], row["connection"], row["source"]) == (f"monday.{board}", "acme-eu", "monday")
+    assert entry["token"] not in json.dumps([[*key, value] for key, value in account.rows.items()])
+    signed = {board: {**entry, "signing_secret": "s", "url": "u"}}
+    account.kept["acme-eu", "boards"] = signed
+    account.apply(file.model_copy(update={"retry": Retry(unknown="repeat")}))
+    assert account.kept["acme-eu", "boards"] == signed
+
+
 def test_an_address_works_before_it_is_shown_and_the_configuration_comes_last(file: ConnectionFile) -> None:
     """Claimed by its version's row; then addresses, reconcile's places, and last of all what the functions read."""
     account = Account()
     account.apply(file)
     assert account.log == [
         "connection v#000001",
+        *["secret", "endpoint"],  # Microsoft Graph's
+        *["secret", "endpoint"],  # its board's
         "secret",
         *["endpoint"] * ALL,
         *["cursor"] * len(tracks(file)),
@@ -154,7 +174,7 @@ def test_two_who_apply_at_the_same_time_do_not_mix(file: ConnectionFile) -> None
     with pytest.raises(ConfigError, match="somebody else"):
         account.apply(file)
     assert (account.current.version, account.current.retry["unknown"]) == (1, "repeat")
-    assert account.log.count("secret") == 1
+    assert account.log.count("secret") == 3, "Graph's, the board's and Zoho's, each once"
 
 
 def test_apply_that_crashed_stands_in_nobodys_way(file: ConnectionFile) -> None:
@@ -284,6 +304,16 @@ def test_another_name_for_the_same_place_is_noticed(
     assert account.renamed(names(file, **others)) == [], "nothing is in force"
     account.apply(file)
     assert account.renamed(names(file, **others)) == found
+
+
+def test_a_person_is_a_place_too(file: ConnectionFile) -> None:
+    """Under another name the person would get every message once more."""
+    account = Account()
+    boss, other = (Teams(type="teams", person=f"{name}@acme.example") for name in ("ola", "per"))
+    account.apply(file.model_copy(update={"destinations": {**file.destinations, "boss": boss}}))
+    for person, found in ((boss, [("boss", "chief")]), (other, [])):
+        later = file.model_copy(update={"destinations": {**file.destinations, "chief": person}})
+        assert account.renamed(later) == found
 
 
 def test_another_place_under_another_name_is_none_of_it(file: ConnectionFile) -> None:

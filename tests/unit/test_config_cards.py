@@ -58,7 +58,7 @@ def test_what_can_be_drawn_is_kept_as_plain_data() -> None:
     card = compiled(f"card = {{ {look} }}").destinations["finance"]["card"]
     assert card == {
         "fields": ["custom.cf_a", "due"], "labels": {"status.sent": "{Versendet}"},
-        "title": "{{{number}}}", "lines": 10,
+        "title": "{{{number}}}", "lines": 10, "replies": True,
     }  # fmt: skip
     assert "card" not in compiled().destinations["finance"]
 

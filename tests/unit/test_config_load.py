@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_connector.config.load import MAX_BYTES, PATTERNS, load, parse, unused
+from ml_connector.config.load import MAX_BYTES, PATTERNS, load, parse, unused, warnings
 from ml_connector.config.model import ConnectionFile
 from ml_connector.connections import Connection
 from ml_connector.destinations.zoho_comment import PLACEHOLDERS
@@ -123,6 +123,11 @@ def test_broken_toml_names_the_line_the_key_and_the_way_out(text: str | bytes, e
             "fjord.toml:17: routes.1.to: 'bord' is no destination; there are board, ch",
         ),
         (
+            "board_id = 77",
+            'board_id = 77\nfeedback = "channel"',
+            "fjord.toml:10: destinations.board.feedback: 'channel' is no zoho_comment destination; there are none",
+        ),
+        (
             '"teams"',
             '"team"',
             "fjord.toml:12: destinations.channel.type: must be teams, monday or zoho_comment; did you mean 'teams'?",
@@ -227,6 +232,14 @@ def test_a_destination_without_a_route_is_found() -> None:
     assert unused(read(changed('to = ["channel"]', 'to = ["board"]'))) == ["channel"]
 
 
+def test_notes_of_what_people_do_on_a_board_need_no_route() -> None:
+    """They are used all the same."""
+    notes = '[destinations.notes]\ntype = "zoho_comment"\n[[routes]]'
+    text = changed("[[routes]]", notes)
+    assert unused(read(text)) == ["notes"]
+    assert unused(read(text.replace("board_id = 77", 'board_id = 77\nfeedback = "notes"'))) == []
+
+
 def test_a_bot_needs_its_registration() -> None:
     """A channel that the bot posts to cannot work without [microsoft]."""
     guid = "99999999-8888-4777-8666-555555555555"
@@ -255,6 +268,8 @@ def teams(keys: str, cloud: str = "global") -> str:
         f'transport = "activity"\npeople = ["ola@acme.example"]\n{_PLACE}',
         f'transport = "activity"\npeople = ["{GUID}", "{GUID}"]\n{_PLACE}',
         'transport = "workflows"',
+        f'person = "{GUID}"',
+        'transport = "bot"\nperson = "ola@acme.example"',
     ],
     ids=str,
 )
@@ -276,6 +291,12 @@ def test_every_way_into_teams_can_be_said(keys: str) -> None:
         (f'transport = "activity"\n{_PLACE}', "global", "the activity transport needs people"),
         (f'transport = "activity"\npeople = ["{GUID}", "a@b.example"]\n{_PLACE}', "global", "object ids in Entra ID"),
         (f'transport = "activity"\npeople = ["Ola"]\n{_PLACE}', "global", "user's object id"),
+        ('transport = "bot"', "global", "needs team_id and channel_id, or person"),
+        (f'person = "{GUID}"\n{_PLACE}', "global", "to person or to a channel"),
+        (f'person = "{GUID}"\ntransport = "workflows"', "global", "person is for the bot transport only"),
+        (f'person = "{GUID}"\ntransport = "delegated"\n{_PLACE}', "global", "person is for the bot transport only"),
+        ('person = "Ola"', "global", "user's object id"),
+        (f'person = "{GUID}"', "china", "no address for bots is documented"),
         ('transport = "workflows"', "gcc", "has no Flow bot"),
         (_PLACE, "china", "no address for bots is documented"),
         (f'transport = "delegated"\nedits = true\n{_PLACE}', "gcch", "cannot be changed through Graph"),
@@ -304,18 +325,27 @@ def test_a_connection_without_routes_is_refused() -> None:
 
 
 def test_a_connection_without_destinations_is_refused() -> None:
-    """Nor is there one without a place to deliver to; the route that follows is not blamed twice."""
+    """If it says so; the route that follows is not blamed twice."""
     text = (
         'connection = "a1"\n[zoho]\nregion = "eu"\norganization_id = "1234"\n[destinations]\n[[routes]]\nto = ["x"]\n'
     )
     assert faults(text) == ["fjord.toml:5: destinations: must not be empty"]
 
 
-def test_an_empty_file_says_what_a_file_needs() -> None:
-    """The four things that every file has."""
-    assert faults("") == [
-        f"fjord.toml:1: {key}: is missing" for key in ("connection", "zoho", "destinations", "routes")
+def test_a_connection_may_come_before_its_destinations() -> None:
+    """Their ids are listed, and boards made, by a connection that is applied; it is said that nothing goes anywhere."""
+    text = 'connection = "a1"\n[zoho]\nregion = "eu"\norganization_id = "1234"\n'
+    file = read(text)
+    assert (file.compiled()["destinations"], file.compiled()["routes"]) == ({}, [])
+    assert warnings(file) == ["there is no destination yet: events are taken in, and go nowhere"]
+    assert faults(text + '[[routes]]\nto = ["x"]\n') == [
+        "fjord.toml:6: routes.1.to: 'x' is no destination; there are none"
     ]
+
+
+def test_an_empty_file_says_what_a_file_needs() -> None:
+    """The two things that every file has."""
+    assert faults("") == [f"fjord.toml:1: {key}: is missing" for key in ("connection", "zoho")]
 
 
 def test_all_faults_at_once() -> None:

@@ -16,7 +16,6 @@ from ml_connector.consent import (
     Connected,
     Consent,
     ConsentRefused,
-    Link,
     Outcome,
     StillWorking,
     commented,
@@ -26,7 +25,7 @@ from ml_connector.errors import ConfigError, ConnectorError, NeedsAttention, Not
 from ml_connector.modules import CORE
 from ml_connector.ports import Grant, Issued, Organization
 from ml_connector.regions import REGIONS
-from tests.fakes import connection
+from tests.fakes import Links, connection
 
 NOW = datetime(2026, 10, 21, 14, 0, tzinfo=UTC)
 CALLBACK = "https://hooks.fjord.example/oauth/zoho/callback"
@@ -43,16 +42,13 @@ def site(**zoho: Any) -> Connection:
 
 
 @dataclass
-class Desk:
+class Desk(Links):
     """Zoho, Secrets Manager, the leases and the tables, in memory."""
 
     now: datetime = NOW
     key: str = "signing-key"
     connection: Connection | None = field(default_factory=site)
     kept: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=lambda: {("fjord", "zoho"): STORED})
-    begun: dict[str, Link] = field(default_factory=dict)
-    spent: set[str] = field(default_factory=set)
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
     known: dict[str, Connected] = field(default_factory=dict)
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     due: list[str] = field(default_factory=list)
@@ -110,24 +106,6 @@ class Desk:
         self.calls.append((name, *arguments))
         if fault := self.faults.get(name):
             raise fault
-
-    def begin(self, nonce: str, link: Link, ends: int) -> None:
-        self.begun[nonce] = link
-
-    def find(self, nonce: str) -> Link | None:
-        return self.begun.get(nonce)
-
-    def spend(self, nonce: str, ends: int) -> bool:
-        first = nonce not in self.spent
-        self.spent.add(nonce)
-        return first
-
-    def settle(self, nonce: str, outcome: Outcome, ends: int) -> None:
-        if outcome.state != "declined" or nonce not in self.outcomes:
-            self.outcomes[nonce] = outcome
-
-    def outcome(self, nonce: str) -> Outcome | None:
-        return self.outcomes.get(nonce)
 
     def remember(self, connected: Connected) -> None:
         self.known[connected.connection] = connected
@@ -219,6 +197,13 @@ def test_right_to_write_is_asked_for_only_where_notes_are_written(
     assert commented(each) == modules
     extra = set(scopes(each)) - READ
     assert extra == {f"ZohoBooks.{name.replace('_', '')}s.CREATE" for name in modules}
+
+
+def test_right_to_write_is_asked_for_what_people_do_on_a_board() -> None:
+    """Also if no route leads to the notes: what is routed onto the board may be noted."""
+    places = {"notes": {"type": "zoho_comment"}, "ledger": {"type": "monday", "feedback": "notes"}}
+    routes = ({"events": ["bill.*"], "when": {}, "to": ["ledger"]},)
+    assert commented(replace(site(manage_webhooks=False), destinations=places, routes=routes)) == ("bill",)
 
 
 # --- begin -------------------------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from ml_connector.delivery import Courier
-from ml_connector.errors import NeedsAttention, RetryLater, Undeliverable, Unknown
+from ml_connector.errors import NeedsAttention, RetryLater, Throttled, Undeliverable, Unknown
 from ml_connector.events import Delivery
 from ml_connector.ports import Memory
-from tests.fakes import Connections, Desk, ModelVendor, connection, delivery, payload, record_of
+from tests.fakes import Connections, Desk, PartedVendor, connection, delivery, payload, record_of
 from tests.points import Crash, Points, crash_at
 
 NEWER = "2026-11-22T09:00:00+0100"
@@ -41,6 +41,8 @@ class Way:
     keys: bool = True
     """Whether the destination takes idempotency keys and can be asked."""
     unknown: str = "park"
+    parts: int = 0
+    """Requests that follow the first one of each version."""
 
 
 # --- the ways ----------------------------------------------------------------------------------------------------
@@ -146,6 +148,33 @@ def _missing(desk: Desk) -> Delivery:
     return delivery(action="updated", modified=NEWER, thin=True)
 
 
+def _after_parts(*faults: Any) -> Callable[[Desk], Delivery]:
+    """An older version has stopped at its second part: the faults begin there."""
+
+    def prepare(desk: Desk) -> Delivery:
+        desk.courier().carry(delivery(modified="2026-11-22T07:00:00+0100", status="draft"))
+        desk.vendor.faults = [None, None, *faults]
+        with pytest.raises(RetryLater):
+            desk.courier().carry(delivery())
+        assert desk.deliveries.of(delivery()).step == 2
+        return delivery(action="updated", modified=NEWER, status="paid")
+
+    return prepare
+
+
+def _gone_between(desk: Desk) -> Delivery:
+    """A person removes the item while the version's parts are under way."""
+    each = _update(desk)
+
+    def send(request: Any) -> Any:
+        if request.within and request.body["item"] == "item-1":
+            desk.vendor.items.pop("item-1", None)
+        return type(desk.vendor).send(desk.vendor, request)
+
+    desk.vendor.send = send
+    return each
+
+
 def _given_up(desk: Desk) -> Delivery:
     desk.vendor.faults = Always([RetryLater("busy", 3600, 429)])
     return delivery()
@@ -193,6 +222,23 @@ WAYS = {
     "teams: lost, repeated": Way(_with(LATE), keys=False, unknown="repeat"),
     "teams: create, repeated": Way(_create, keys=False, unknown="repeat"),
 }
+PARTED = (
+    "create", "update", "skip", "busy update", "lost after", "refused", "gone", "replayed", "found", "found, older",
+    "same second", "deleted", "deleted, found", "teams: update",
+)  # fmt: skip
+WAYS |= {f"parts: {name}": replace(WAYS[name], parts=2) for name in PARTED} | {
+    "parts: busy at one": Way(_with_update(None, None, BUSY), parts=2),
+    "parts: throttled at one": Way(_with_update(None, Throttled("our own count", 1)), parts=2),
+    "parts: lost before": Way(_with_update(None, LATE), parts=2),
+    "parts: lost after": Way(_with_update(None, None, ("after", LATE)), parts=2),
+    "parts: credentials at one": Way(_with_update(None, NeedsAttention("connect again", 401)), parts=2),
+    "parts: gone at one": Way(_gone_between, creates=2, parts=2),
+    "parts: a newer version": Way(_after_parts(BUSY), parts=2),
+    "parts: a newer version, lost": Way(_after_parts(("after", LATE)), parts=2),
+    "teams, parts: lost before": Way(_with_update(None, LATE), keys=False, parts=1),
+    "teams, parts: lost after": Way(_with_update(None, None, ("after", LATE)), keys=False, parts=2),
+    "teams, parts: a newer version": Way(_after_parts(LATE), keys=False, parts=2),
+}
 
 
 # --- the run -----------------------------------------------------------------------------------------------------
@@ -202,7 +248,7 @@ def _run(way: Way, *crashes: int) -> tuple[Desk, Delivery, Points, int]:
     """The desk after the delivery has come to its end: the queue brings it back after every crash and every wait."""
     retry = {"unknown": way.unknown, "horizon_hours": 3}
     desk = Desk(connections=Connections({"acme-eu": connection(retry=retry)}))
-    desk.vendor = ModelVendor(desk.clock, keys=way.keys)
+    desk.vendor = PartedVendor(desk.clock, keys=way.keys, parts=way.parts)
     each = way.prepare(desk)
     points, killed, started = Points(crash_at(*crashes)), 0, desk.clock()
     for receives in range(1, 200):
@@ -229,6 +275,14 @@ def _check(way: Way, desk: Desk, each: Delivery, at: object) -> None:
         assert desk.vendor.creates == way.creates, at
     else:
         assert desk.vendor.creates <= way.creates + flagged, "twice only where the trail says so"
+    assert len(set(desk.vendor.told)) == len(desk.vendor.told), "no part is told twice"
+    versions = [version for _, _, version, _ in desk.vendor.told]
+    assert versions == sorted(versions), "nothing older is told after something newer"
+    if memory.state == "done" and memory.external_id in desk.vendor.items:
+        told = [
+            part[3] for part in desk.vendor.told if part[0] == memory.external_id and part[2] == str(memory.version)
+        ]
+        assert told == list(range(1, way.parts + 1)), "all parts of the newest version, in order"
     assert desk.deliveries.faults() == [], at
     # The trail ends with what became of this delivery, and says of each effect that it is there.
     assert entries[-1].outcome in FINAL, at

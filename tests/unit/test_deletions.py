@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ml_connector.delivery import superseded
 from ml_connector.errors import Gone, RetryLater, Undeliverable, Unknown
 from ml_connector.events import DELETED, Delivery, Version
 from ml_connector.ports import Memory
+from ml_connector.rows import superseded
 from tests.fakes import Desk, ModelVendor, delivery, payload
 
 KEY = ("acme-eu#invoice#460000000098765", "ledger")

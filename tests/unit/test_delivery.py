@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -15,9 +16,9 @@ from ml_connector.errors import Gone, NeedsAttention, RetryLater, Throttled, Und
 from ml_connector.events import Delivery, Version
 from ml_connector.lanes import Lanes, Message
 from ml_connector.parked import again
-from ml_connector.ports import Memory, NothingThere
+from ml_connector.ports import Conflict, Memory, NothingThere
 from ml_connector.retry import Policy
-from tests.fakes import NOW, Connections, Desk, ModelVendor, Queue, connection, delivery, payload
+from tests.fakes import NOW, Connections, Desk, ModelVendor, PartedVendor, Queue, connection, delivery, payload
 
 HORIZON = Policy().horizon
 
@@ -217,21 +218,55 @@ def test_lease_of_another_worker_is_respected(desk: Desk) -> None:
     assert (desk.vendor.requests, desk.audit.entries) == ([], [])
 
 
-def test_lost_claim_comes_back(desk: Desk) -> None:
-    """Two workers on one row: the one whose write is refused steps back and sends nothing."""
+def test_row_that_was_written_before_the_claim_is_read_again(desk: Desk) -> None:
+    """A person's reply is noted in it at that moment: nobody holds a lease, so nobody needs to wait for its end."""
+    each = delivery()
+    desk.courier().carry(each)
+    later = delivery(modified="2026-11-22T09:00:00+0100", status="paid")
+    noted: list[Memory] = []
+
+    class Noting(type(desk.deliveries)):  # type: ignore[misc]
+        def write(self, key: str, name: str, memory: Memory, *args: Any, **more: Any) -> Any:
+            if not noted:
+                noted.append(super().write(key, name, replace(self.read(key, name), chain="20261122aaaa")))
+            return super().write(key, name, memory, *args, **more)
+
+    deliveries = Noting(desk.deliveries.rows, desk.audit)
+    second = Desk(desk.clock, deliveries=deliveries, vendor=desk.vendor)
+    assert second.courier().carry(later).outcome == "delivered"
+    assert desk.vendor.creates == 1
+    assert deliveries.audit.entries[-1].previous == "20261122aaaa", "the chain goes on behind the note"
+
+
+def test_row_that_does_not_come_to_rest_is_left_for_later(desk: Desk) -> None:
+    """One more look, not a loop; nothing is sent."""
+    each = delivery()
+
+    class Restless(type(desk.deliveries)):  # type: ignore[misc]
+        def write(self, *args: Any, **more: Any) -> Any:
+            raise Conflict
+
+    busy = Desk(desk.clock, deliveries=Restless(), vendor=desk.vendor)
+    with pytest.raises(RetryLater, match="another worker"):
+        busy.courier().carry(each)
+    assert desk.vendor.requests == []
+
+
+def test_lost_claim_sends_nothing(desk: Desk) -> None:
+    """Two workers on one row: the one whose write is refused looks again, finds it done and sends nothing."""
     each = delivery()
     other = desk.courier()
 
     class Rival(type(desk.deliveries)):  # type: ignore[misc]
         """Another worker writes between our read and our claim."""
 
-        def write(self, *args: Any) -> Memory:
+        def write(self, *args: Any, **more: Any) -> Memory:
             if not desk.vendor.creates:
                 other.carry(each)
-            return super().write(*args)  # type: ignore[no-any-return]
+            return super().write(*args, **more)  # type: ignore[no-any-return]
 
-    with pytest.raises(RetryLater, match="another worker"):
-        Desk(desk.clock, deliveries=Rival(desk.deliveries.rows), vendor=desk.vendor).courier().carry(each)
+    late = Desk(desk.clock, deliveries=Rival(desk.deliveries.rows), vendor=desk.vendor)
+    assert late.courier().carry(each).outcome == "skipped"
     assert desk.vendor.creates == 1
 
 
@@ -762,6 +797,21 @@ def test_removed_item_is_made_anew_under_another_key(desk: Desk) -> None:
     assert len({request.idempotency_key for request in desk.vendor.requests if request.operation == "create"}) == 2
 
 
+@pytest.mark.parametrize("refusal", [Undeliverable("the board is full"), RetryLater("busy", 1), Throttled("full", 1)])
+def test_item_that_is_put_back_is_gone_on_with(desk: Desk, refusal: Exception) -> None:
+    """As a channel that was deleted and restored: no second one is made while what stood for it may come back."""
+    desk.courier().carry(delivery())
+    kept = dict(desk.vendor.items)
+    desk.vendor.items.clear()
+    desk.vendor.faults = [None, refusal]
+    change = delivery(action="updated", modified="2026-11-22T09:00:00+0100", status="paid")
+    with suppress(RetryLater):
+        desk.courier().carry(change)
+    desk.vendor.items.update(kept)
+    assert desk.courier().carry(again(change, None)).outcome == "delivered"
+    assert (desk.vendor.creates, desk.vendor.items) == (1, {"item-1": "paid"})
+
+
 def test_removed_twice_in_one_attempt_is_parked(desk: Desk) -> None:
     """No loop between "it is gone" and "make it anew"."""
     each = _update(desk)
@@ -900,3 +950,218 @@ def test_fault_of_ours_is_not_swallowed(desk: Desk) -> None:
     desk.clock.advance(200)
     assert carry_on(desk, delivery()).outcome == "delivered"
     assert desk.vendor.creates == 1
+
+
+# --- versions that take several requests -------------------------------------------------------------------------
+
+NEWER = "2026-11-22T09:00:00+0100"
+
+
+@pytest.fixture
+def parted() -> Desk:
+    """An item that is there, at a destination where each version is the item and two parts within it."""
+    desk = Desk()
+    desk.vendor = PartedVendor(desk.clock)
+    desk.courier().carry(delivery(modified="2026-11-22T07:00:00+0100", status="draft"))
+    desk.vendor.told.clear()
+    desk.vendor.requests.clear()
+    desk.deliveries.history.clear()
+    desk.audit.entries.clear()
+    return desk
+
+
+def _stopped(desk: Desk, *faults: Any) -> Delivery:
+    """A version whose item is changed, and whose first part meets the faults."""
+    each = delivery(action="updated")
+    desk.vendor.faults = [None, *faults]
+    with suppress(RetryLater):
+        desk.courier().carry(each)
+    return each
+
+
+def _numbers(desk: Desk) -> list[tuple[str, int]]:
+    return [(status, number) for _, status, _, number in desk.vendor.told]
+
+
+def test_version_of_several_requests_is_one_delivery(parted: Desk) -> None:
+    """One write per request and one at the end; one entry, which names the last part; the row names the item."""
+    result = parted.courier().carry(delivery(action="updated"))
+    assert (result.outcome, _numbers(parted)) == ("delivered", [("sent", 1), ("sent", 2)])
+    assert [row.step for row in parted.deliveries.history] == [0, 1, 2, 0]
+    assert [row.state for row in parted.deliveries.history] == ["sending", "sending", "sending", "done"]
+    (entry,) = parted.audit.entries
+    assert (entry.outcome, entry.external_id, entry.link) == ("delivered", "part-2", "https://vendor.example/part-2")
+    assert entry.operation == "update", "to the record something was added, it was not made"
+    row = parted.deliveries.of(delivery())
+    assert (row.external_id, row.link, row.pending, row.request) == ("item-1", "https://vendor.example/1", None, None)
+    assert row.version == delivery().event.version
+
+
+def test_row_tells_of_the_version_before_until_the_last_request_is_done(parted: Desk) -> None:
+    """What a part says has changed is found by what the row shows."""
+    parted.courier().carry(delivery(action="updated", balance="10.00"))
+    *under_way, done = [json.loads(row.shown)["status"] for row in parted.deliveries.history]
+    assert (set(under_way), done) == ({"draft"}, "sent")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        RetryLater("busy", 1),
+        Throttled("our own count", 1),
+        NeedsAttention("connect again", 401),
+        Unknown("no answer"),
+        ("after", Unknown("no answer")),
+    ],
+    ids=["busy", "throttled", "credentials", "lost before", "lost after"],
+)
+def test_next_attempt_goes_on_where_the_last_one_stopped(parted: Desk, fault: Any) -> None:
+    """What is done is not done again."""
+    each = _stopped(parted, fault)
+    row = parted.deliveries.of(each)
+    assert (row.step, row.pending, row.owner) == (1, each.event.version, "")
+    assert carry_on(parted, each).outcome == "delivered"
+    assert (len(parted.vendor.updates), _numbers(parted)) == (1, [("sent", 1), ("sent", 2)])
+
+
+def test_parked_part_goes_on_when_a_person_sends_it_again(parted: Desk) -> None:
+    """A refusal of the second part is no reason to repeat the first."""
+    each = _stopped(parted, None, Undeliverable("the thread is locked"))
+    row = parted.deliveries.of(each)
+    assert (parted.parked.reasons, row.state, row.step) == (["the thread is locked"], "parked", 2)
+    assert parted.courier().carry(again(each, None)).outcome == "delivered"
+    assert (len(parted.vendor.updates), _numbers(parted)) == (1, [("sent", 1), ("sent", 2)])
+
+
+def test_given_up_part_is_parked_with_its_place(parted: Desk) -> None:
+    """After the horizon too, a person's retry goes on at the same part."""
+    each = delivery(action="updated")
+    parted.vendor.faults = [None, RetryLater("busy")]
+    assert parted.courier().carry(each, 9, NOW - HORIZON).outcome == "parked"
+    assert parted.deliveries.of(each).step == 1
+    assert parted.courier().carry(again(each, None)).outcome == "delivered"
+    assert len(parted.vendor.updates) == 1
+
+
+def test_newer_version_begins_at_its_own_first_request(parted: Desk) -> None:
+    """What the older one had still to do is not done any more; the row knows what it may have shown."""
+    older = _stopped(parted, RetryLater("busy", 1))
+    newer = delivery(action="updated", modified=NEWER, status="paid")
+    parted.vendor.faults = [RetryLater("busy", 1)]
+    with pytest.raises(RetryLater):
+        parted.courier().carry(newer)
+    row = parted.deliveries.of(newer)
+    assert (row.step, row.pending, row.doubt) == (0, None, older.event.version)
+    assert parted.courier().carry(newer).outcome == "delivered"
+    assert parted.courier().carry(older).outcome == "skipped"
+    assert _numbers(parted) == [("paid", 1), ("paid", 2)]
+    assert parted.deliveries.of(newer).doubt is None
+
+
+def test_older_version_does_not_go_over_one_that_is_half_there(parted: Desk) -> None:
+    """The guard knows the version that is under way: Zoho is asked for the newest."""
+    newer = _stopped(parted, RetryLater("busy", 1))
+    parted.books.records["invoice", "460000000098765"] = newer.event.payload or {}
+    assert parted.courier().carry(delivery(modified="2026-11-22T08:00:00+0100", status="viewed")).outcome == "delivered"
+    assert (parted.vendor.items, _numbers(parted)) == ({"item-1": "sent"}, [("sent", 1), ("sent", 2)])
+    assert len(parted.vendor.updates) == 1, "it went on with the newer one's first part"
+
+
+@pytest.mark.parametrize("fault", [RetryLater("busy", 1), Undeliverable("refused")])
+def test_change_taken_back_is_sent_if_the_change_is_half_there(parted: Desk, fault: Exception) -> None:
+    """Draft, sent but for its parts, draft again: the item shows what it shall not."""
+    parted.vendor.covered = True
+    _stopped(parted, fault)
+    back = delivery(action="updated", modified=NEWER, status="draft")
+    assert parted.courier().carry(back).outcome == "delivered"
+    assert parted.vendor.items == {"item-1": "draft"}
+
+
+def test_version_that_cannot_be_read_does_not_hide_one_that_is_half_there(parted: Desk) -> None:
+    """It is parked before it is planned; the row still knows what may be shown."""
+    half = _stopped(parted, RetryLater("busy", 1))
+    broken = delivery(action="updated", modified=NEWER)
+    broken = replace(broken, event=replace(broken.event, payload={"total": "x"}))
+    assert parted.courier().carry(broken).outcome == "parked"
+    row = parted.deliveries.of(half)
+    assert (row.pending, row.step, row.doubt) == (broken.event.version, 0, half.event.version)
+
+
+def test_removed_item_is_made_anew_with_all_its_parts(parted: Desk) -> None:
+    """Found missing under a part: the version begins once more, with a new item."""
+    each = _stopped(parted, RetryLater("busy", 1))
+    parted.vendor.items.clear()
+    assert parted.courier().carry(each).outcome == "delivered"
+    assert parted.vendor.items == {"item-2": "sent"}
+    assert [(item, number) for item, _, _, number in parted.vendor.told] == [("item-2", 1), ("item-2", 2)]
+
+
+def test_item_that_goes_again_and_again_is_parked(parted: Desk) -> None:
+    """No loop between "it is gone" and "make it anew", wherever it is found."""
+    parted.vendor.faults = [None, Gone("gone"), None, Gone("gone again")]
+    assert parted.courier().carry(delivery(action="updated")).outcome == "parked"
+
+
+def test_found_first_request_is_followed_by_the_others(desk: Desk) -> None:
+    """A create that is found by looking is not the whole version."""
+    desk.vendor = PartedVendor(desk.clock)
+    assert carry_on(desk, _lost(desk, created=True)).outcome == "delivered"
+    assert (desk.vendor.creates, _numbers(desk)) == (1, [("sent", 1), ("sent", 2)])
+    assert desk.audit.outcomes == ["unknown", "delivered"]
+
+
+def _unasked(desk: Desk) -> Delivery:
+    """The first part got no answer, and nobody can be asked."""
+    desk.vendor.keys, desk.vendor.blind = False, True
+    return _stopped(desk, ("after", Unknown("no answer")))
+
+
+def test_part_that_cannot_be_looked_for_is_asked_about(parted: Desk) -> None:
+    """As everything that may be there: a person looks, and what follows it is sent when it is answered."""
+    each = _unasked(parted)
+    parted.vendor.told.clear()
+    assert parted.courier().carry(_answer(parted, each)).outcome == "delivered"
+    assert (len(parted.vendor.updates), _numbers(parted)) == (1, [("sent", 1), ("sent", 2)])
+
+
+def test_newer_version_waits_for_no_answer_about_an_older_ones_part(parted: Desk) -> None:
+    """The item is known: only what stands for the record holds up what comes after it."""
+    each = _unasked(parted)
+    assert parted.courier().carry(each).outcome == "parked"
+    assert parted.courier().carry(delivery(action="updated", modified=NEWER, status="paid")).outcome == "delivered"
+    assert _numbers(parted) == [("sent", 1), ("paid", 1), ("paid", 2)]
+    assert parted.courier().carry(again(each, parted.parked.asked[-1])).outcome == "skipped"
+
+
+def test_older_event_does_not_bring_a_part_in_question_again(parted: Desk) -> None:
+    """Zoho gives the newest version for it: the very one whose part nobody knows of."""
+    newer = _unasked(parted)
+    parted.books.records["invoice", "460000000098765"] = newer.event.payload or {}
+    older = delivery(modified="2026-11-22T08:00:00+0100", status="viewed")
+    assert parted.courier().carry(older).outcome == "parked"
+    assert _numbers(parted) == [("sent", 1)]
+
+
+def test_part_whose_answer_is_repeated_is_done(parted: Desk) -> None:
+    """Its key is of its content: what the vendor knows under it is this very part."""
+    each = delivery(action="updated")
+    parted.vendor.told.append(("item-1", "sent", str(each.event.version), 1))
+    assert parted.courier().carry(each).outcome == "delivered"
+    assert _numbers(parted) == [("sent", 1), ("sent", 2)]
+
+
+def test_deletion_that_is_heard_of_twice_is_one(parted: Desk) -> None:
+    """Zoho gives it no time of its own: what the one has begun the other ends."""
+    deletion = delivery(action="deleted")
+    parted.vendor.faults = [None, None, RetryLater("busy", 1)]
+    with pytest.raises(RetryLater):
+        parted.courier().carry(deletion)
+    later = replace(deletion, event=replace(deletion.event, version=Version.deletion("2026-11-22T08:30:00Z")))
+    assert parted.courier().carry(later).outcome == "delivered"
+    assert _numbers(parted) == [("deleted", 1), ("deleted", 2)]
+
+
+def test_version_of_one_request_costs_two_writes(desk: Desk) -> None:
+    """The claim, and the end with its entry."""
+    desk.courier().carry(delivery())
+    assert [row.state for row in desk.deliveries.history] == ["sending", "done"]

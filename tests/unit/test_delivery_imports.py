@@ -28,8 +28,9 @@ OTHERS = frozenset(
     | {
         f"ml_connector.{name}"
         for name in (
-            "attention", "completeness", "config", "consent", "gaps", "month_end", "notices", "reconcile", "rounds",
-            "service_account", "subscriptions", "webhook_setup",
+            "attention", "completeness", "config", "consent", "digests", "gaps", "month_end", "notices", "reconcile",
+            "rounds", "service_account", "subscriptions", "webhook_setup", "replies", "resync", "channel_watch",
+            "graph_carriers", "sources.graph", "watches",
         )
     }
 )  # fmt: skip

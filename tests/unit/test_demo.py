@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import demo
-from sandbox.demo import unusable
+from sandbox.demo import arrived, gathered, latencies, unusable
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = str(ROOT / "examples" / "invoice.json")
@@ -51,3 +51,35 @@ def test_the_check_ends_before_the_sandbox(file: str, code: int, monkeypatch: py
     monkeypatch.setattr("sys.argv", ["demo", "--check"])
     monkeypatch.setattr(demo, "sandbox", None)
     assert demo.main() == code
+
+
+def test_what_a_digest_told_waits_no_more() -> None:
+    """Counted is what was gathered last, of each delivery: not what a digest told, nor what was posted by itself."""
+    newest_first = [("c", "delivered"), ("b", "gathered"), ("a", "gathered"), ("c", "gathered"), ("a", "retry")]
+    assert gathered([{"delivery": delivery, "outcome": outcome} for delivery, outcome in newest_first]) == 2
+
+
+ENTRY = {"module": "invoice", "outcome": "delivered", "operation": "create", "at": "2026-11-22T09:00:02.500000Z"}
+
+
+def test_what_a_digest_told_has_arrived_once() -> None:
+    """Each delivery counts once, whatever was written about it; the digest itself tells what is counted already."""
+    entries = [
+        ENTRY | {"delivery": "d", "module": "digest"},
+        ENTRY | {"delivery": "a", "operation": "digest"},
+        ENTRY | {"delivery": "b", "outcome": "accepted"},
+        ENTRY | {"delivery": "a", "outcome": "gathered"},
+        ENTRY | {"delivery": "c", "outcome": "skipped"},
+    ]
+    assert sorted(each["delivery"] for each in arrived(entries)) == ["a", "b"]
+
+
+def test_latency_is_from_the_webhook_to_the_receipt() -> None:
+    """In seconds, over two clocks' formats; without what waited for a digest and what no webhook brought."""
+    accepted = [{"timestamp": "2026-11-22 10:00:01,250+0100", "deliveries": ["a", "b"]}]
+    entries = [
+        ENTRY | {"delivery": "a"},
+        ENTRY | {"delivery": "b", "operation": "digest"},
+        ENTRY | {"delivery": "c"},
+    ]
+    assert latencies(accepted, entries) == [1.25]

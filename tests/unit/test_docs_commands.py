@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from mlc.main import app
 
@@ -30,6 +31,50 @@ def commands() -> list[tuple[str, str]]:
         for line in (*lines, *_IN_TEXT.findall(_FENCED.sub("", text))):
             found[path.name, _REST.sub("", " ".join(line.split()))] = None
     return list(found)
+
+
+def every(command: Any = None, path: tuple[str, ...] = ("mlc",)) -> list[tuple[str, Any]]:
+    """All commands by their whole names."""
+    command = command or get_command(app)
+    if not hasattr(command, "commands"):
+        return [(" ".join(path), command)]
+    return [found for name, each in command.commands.items() for found in every(each, (*path, name))]
+
+
+def options(command: Any) -> set[str]:
+    return {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+
+
+@pytest.mark.parametrize(("name", "command"), every())
+def test_command_is_as_all_are(name: str, command: Any) -> None:
+    """An example in its help that its options take, --json, and all three words of where the stack is, or none."""
+    example = command.epilog or ""
+    assert f"Example: {name}" in example
+    assert {word for word in shlex.split(_REST.sub("", example)) if word.startswith("--")} <= options(command)
+    assert "--json" in options(command)
+    assert len({"--stack", "--profile", "--region"} & options(command)) in (0, 3)
+
+
+def test_every_command_stands_in_the_list() -> None:
+    """docs/commands.md has each once or more."""
+    text = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    assert [name for name, _ in every() if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "near"), [(("conections",), "'connections'"), (("audit", "lst"), "'list'"), (("replya",), "'replay'")]
+)
+def test_a_mistyped_command_is_answered_with_the_nearest(words: tuple[str, ...], near: str) -> None:
+    """Exit code 2."""
+    done = CliRunner().invoke(app, words)
+    assert (done.exit_code, f"Did you mean {near}" in done.output) == (2, True)
+
+
+def test_shell_completion_knows_the_commands() -> None:
+    """As bash asks for it."""
+    asked = {"_MLC_COMPLETE": "complete_bash", "COMP_WORDS": "mlc connections ro", "COMP_CWORD": "2"}
+    done = CliRunner().invoke(app, [], env=asked, prog_name="mlc")
+    assert done.stdout.split() == ["rollback"]
 
 
 @pytest.mark.parametrize(("document", "line"), commands())

@@ -17,13 +17,13 @@ ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.s
 
 def words() -> str:
     """All that the tables of Microsoft's refusals say to people."""
-    tables = (faults.CONNECTOR.rows, faults.GRAPH.rows, faults.WORKFLOW.rows, faults.ENTRA)
+    tables = (faults.CONNECTOR.rows, faults.PERSONAL.rows, faults.GRAPH.rows, faults.WORKFLOW.rows, faults.ENTRA)
     return " ".join(row.says for table in tables for row in table.values()).lower()
 
 
 def test_every_transport_has_its_row() -> None:
     """What each can and cannot do, in the one table that people choose by."""
-    listed = [match[1] for row in ROWS if (match := re.match(r"`(\w+)`", row[0])) and len(row) == 6]
+    listed = [match[1] for row in ROWS if (match := re.match(r"`(\w+)`", row[0])) and len(row) == 9]
     assert sorted(listed) == sorted([*get_args(Teams.model_fields["transport"].annotation), "transport"])
 
 

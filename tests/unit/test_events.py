@@ -22,7 +22,9 @@ plain = st.recursive(
 )
 payloads = st.none() | st.dictionaries(words, plain, max_size=4)
 events = st.builds(Event, words, words, words, words, versions, words, words, words, payloads, words)
-deliveries = st.builds(Delivery, events, words, asked=st.none() | st.integers(0, 99), perhaps=st.booleans())
+deliveries = st.builds(
+    Delivery, events, words, asked=st.none() | st.integers(0, 99), perhaps=st.booleans(), single=st.booleans()
+)
 
 EVENT = Event(
     connection="fjord",
@@ -78,7 +80,7 @@ def test_a_delivery_comes_out_of_the_queue_as_it_went_in(delivery: Delivery) -> 
 def test_a_message_without_a_status_is_as_it_always_was() -> None:
     """Messages in flight while a release is deployed lack what it knows new, and the old one ignores it."""
     old = json.loads(Delivery(EVENT, "ledger").to_json())
-    assert {"status", "perhaps"}.isdisjoint(old)
+    assert {"status", "perhaps", "single"}.isdisjoint(old)
     read = Delivery.from_json(json.dumps(old))
     assert (read.event.status, read.event.names, read.perhaps) == ("", ("invoice.created",), False)
     with pytest.raises(Undeliverable, match="status"):

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from ml_connector.gaps import AT_MOST, Gap, Page, Reading, Row, Walk, stamp
+from ml_connector.gaps import AT_MOST, Gap, Page, Reading, Row, Walk
 from ml_connector.records import BadRecord
+from ml_connector.times import stamp
 
 DAY0 = datetime(2026, 11, 1, tzinfo=UTC)
 SIZE = 5

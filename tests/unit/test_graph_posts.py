@@ -84,6 +84,38 @@ def test_each_version_has_a_mark_of_its_own() -> None:
     assert all(mark.startswith("zoho-invoice-460000000098765-") for mark in marks)
 
 
+IMPORT = {**PLACE, "transport": "graph_import", "author": {"id": TENANT, "displayName": "Books"}}
+
+
+@pytest.mark.parametrize("settings", [IMPORT, {**PERSON, "card": {"replies": False}}], ids=["import", "cards only"])
+def test_state_that_comes_back_is_another_message(settings: dict[str, Any]) -> None:
+    """Sent, void and sent again within minutes: the first message is not taken for the last, whose answer was lost."""
+    first, again = (planned(settings, THERE, modified=f"2026-11-22T08:5{each}:00+0100") for each in (0, 2))
+    message = {"id": "9", "createdDateTime": "2026-11-22T08:00:00Z", "deletedDateTime": None}
+    for lost, found in ((first, True), (again, False)):
+        destination, _ = place(settings, Says(200, {"value": [{**message, **first.body}]}))
+        memory = replace(THERE, state="unknown", request=lost, first_attempt_at="2026-11-22T08:00:00.000000Z")
+        assert bool(destination.settle(lost, memory)) is found
+
+
+def test_reply_of_the_release_before_is_looked_for_in_its_thread() -> None:
+    """Its stored request does not say that it is one; its address does."""
+    lost = replace(planned(PERSON, THERE), within=False)
+    memory = replace(THERE, state="unknown", request=lost, first_attempt_at="2026-11-22T08:00:00.000000Z")
+    destination, wire = place(PERSON, Says(200, {"value": []}))
+    assert destination.settle(lost, memory) is None
+    assert str(wire.calls[0].url) == f"{MESSAGES}/1/replies?$top=50"
+
+
+def test_imported_message_is_found_by_its_own_time() -> None:
+    """It is dated when the event came in; its delivery may have been tried hours later."""
+    lost = planned(IMPORT)
+    memory = Memory("unknown", request=lost, first_attempt_at="2026-11-22T20:00:00.000000Z")
+    post = {"id": "9", "deletedDateTime": None, **lost.body}
+    destination, _ = place(IMPORT, Says(200, {"value": [post]}))
+    assert destination.settle(lost, memory) is not None
+
+
 @given(st.integers(0, 60), st.text(alphabet=st.sampled_from('\\"*\n😀a '), min_size=1, max_size=30))
 def test_no_message_is_larger_than_teams_takes(lines: int, sign: str) -> None:
     """A card grows as a text, quotes and backslashes most: then fewer lines are shown, and how many there are."""

@@ -177,7 +177,7 @@ def test_pages_escape(consent: Consent, result: Connected | Exception) -> None:
 
 def test_other_vendors_are_not_there(consent: Consent) -> None:
     """One plain 404, and nothing is tried."""
-    for vendor in ("monday", "", "zoho/"):
+    for vendor in ("slack", "", "zoho/"):
         assert call(vendor=vendor)["statusCode"] == 404
     assert consent.seen == []
 

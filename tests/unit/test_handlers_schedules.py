@@ -16,6 +16,7 @@ from functions.refresh_tokens import app as tokens_app
 from functions.renew_subscriptions import app as subscriptions_app
 from ml_connector.reconcile import Found
 from ml_connector.rounds import Done
+from ml_connector.subscriptions import COUNTED
 
 
 def counted(printed: str) -> dict[str, list[float]]:
@@ -70,11 +71,29 @@ def test_idle_minute_is_silent(monkeypatch: pytest.MonkeyPatch, attention: int) 
 
 
 def test_subscriptions_are_counted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """What the alarms look at."""
-    counts = {"renewed": 1, "gone": 1, "failed": 0}
-    monkeypatch.setattr(subscriptions_app, "renewals", lambda: SimpleNamespace(run=lambda: counts))
-    assert subscriptions_app.handler({}, None) == counts
-    assert counted(capsys.readouterr().out)["SubscriptionsGone"] == [1.0]
+    """What the alarms look at; the run ends while there is time for what is under way."""
+    counts = dict.fromkeys(COUNTED, 0) | {"created": 2, "renewed": 1, "gone": 1, "failed": 2}
+    hooks = {"hooks_looked_at": 2, "hooks_made": 1, "hooks_failed": 1}
+    had: list[bool] = []
+
+    def run(connections: Any, call: str, time_left: Callable[[], bool]) -> dict[str, int]:
+        had.append(time_left())
+        return counts
+
+    monkeypatch.setattr(subscriptions_app, "applied", lambda: iter(()))
+    monkeypatch.setattr(subscriptions_app, "renewals", lambda: SimpleNamespace(run=run))
+    monkeypatch.setattr(
+        subscriptions_app, "board_webhooks", lambda: SimpleNamespace(run=lambda connections, time_left: hooks)
+    )
+    assert subscriptions_app.handler({}, Turns({}, 75_001).context) == counts | hooks
+    assert counted(capsys.readouterr().out) == {
+        "SubscriptionsCreated": [2.0],
+        "SubscriptionsRenewed": [1.0],
+        "SubscriptionsGone": [1.0],
+        "SubscriptionsFailed": [3.0],
+    }
+    subscriptions_app.handler({}, Turns({}, 75_000).context)
+    assert had == [True, False]
 
 
 @dataclass

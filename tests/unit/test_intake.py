@@ -186,3 +186,47 @@ def test_a_record_of_another_organization_is_refused() -> None:
     """The right secret does not make it ours."""
     body = as_json({"organization_id": "1", "invoice": {"invoice_id": "1"}})
     assert refused(World(), call(body=body)) == (422, "organization_mismatch")
+
+
+PAID_TWO = as_json(
+    {
+        "payment": {
+            "payment_id": "91", "payment_number": "P-9", "date": "2026-10-20", "customer_name": "Harbour Lane Bakery",
+            "amount": 30, "currency_code": "EUR", "payment_status": "paid",
+            "last_modified_time": "2026-10-21T14:03:00+0000",
+            "invoices": [
+                {"invoice_id": "11", "invoice_number": "INV-1", "amount_applied": 10},
+                {"invoice_id": 12, "invoice_number": "INV-2", "amount_applied": 20},
+                {"invoice_id": "11", "invoice_number": "INV-1", "amount_applied": 0},
+                {"invoice_id": "../x", "invoice_number": "INV-3"},
+            ],
+        }
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("payments", ["own", "invoice", "both"])
+def test_payment_brings_what_it_pays_up_to_date(payments: str) -> None:
+    """On boards that show payments there: Zoho need not tell of a second part payment (zoho-books 3.2)."""
+    board = {"type": "monday", "payments": payments}
+    applied = connection(destinations={"channel": {"type": "teams"}, "board": board, "chef": {"type": "teams"}})
+    world = World(applied=applied)
+    world.intake.receive(call("customer_payment.created", PAID_TWO), "call-1")
+    also = [each for each in world.sent if each.event.module == "invoice"]
+    assert [(each.event.record_id, each.destination) for each in also] == (
+        [] if payments == "own" else [("11", "board"), ("12", "board")]
+    )
+    assert all(each.event.payload is None and each.perhaps and each.event.action == "updated" for each in also)
+    assert [each.destination for each in world.sent if each not in also] == ["channel", "board"]
+
+
+def test_payment_that_comes_again_asks_for_the_same() -> None:
+    """The queue tells a repetition by its key."""
+    board = {"type": "monday", "payments": "both"}
+    sent = []
+    for _ in range(2):
+        applied = connection(destinations={"channel": {"type": "teams"}, "board": board, "chef": {"type": "teams"}})
+        world = World(applied=applied)
+        world.intake.receive(call("customer_payment.created", PAID_TWO), f"call-{len(sent)}")
+        sent.append([each.id for each in world.sent])
+    assert sent[0] == sent[1]

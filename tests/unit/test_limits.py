@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ml_connector import limits
 from ml_connector.config.model import Monday
-from ml_connector.errors import Throttled, Unknown
+from ml_connector.errors import Crowded, Throttled, Unknown
 from ml_connector.limits import Budget, Limiter, Refused, Take, Unreachable, View, Window
 from tests.fakes import CHANNEL, TEAM, TENANT, Clock
 
@@ -25,10 +25,12 @@ BUDGETS = [
     limits.zoho("eu", "1"),
     limits.workflows("acme-eu", "purchasing"),
     limits.monday("token", "basic"),
+    limits.teams(TENANT, "app", TEAM, CHANNEL, posts=True, crowd=15),
     # Small ones, in which a mistake of one call shows.
     Budget("v", "three", {"": (Window(3, 10),)}),
     Budget("v", "one", {"": (Window(1, 1), Window(5, 60))}),
     Budget("v", "two meters", {"": (Window(4, 1),), "x.": (Window(3, 2, slots=5), Window(6, 20))}),
+    limits.personal(TENANT, "app", "ola@acme.example"),
 ]
 
 
@@ -91,6 +93,54 @@ def most_within(times: Sequence[float], seconds: float) -> int:
 
 def windows(budget: Budget) -> list[Window]:
     return [window for meter in budget.meters.values() for window in meter]
+
+
+# --- as many as people can read --------------------------------------------------------------------------------------
+
+
+CROWDED = limits.teams(TENANT, "app", TEAM, CHANNEL, posts=True, crowd=3)
+
+
+@pytest.mark.parametrize(
+    ("crowd", "free"),
+    [
+        (CROWDED, POSTS),
+        (limits.graph(TENANT, "app", TEAM, CHANNEL, crowd=3), IMPORTS),
+        (limits.workflows("acme-eu", "purchasing", crowd=3), limits.workflows("acme-eu", "purchasing")),
+    ],
+)
+def test_a_crowded_channel_takes_what_must_not_be_gathered(crowd: Budget, free: Budget) -> None:
+    """One update a post as ever; the fourth of a minute is told apart from what the vendor would refuse."""
+    clock, buckets = Clock(), Buckets()
+    limiter = Limiter(buckets, clock, percent=100_000)
+    for _ in range(3):
+        limiter.take(crowd)
+        clock.advance(2)
+    assert buckets.updates == 3
+    with pytest.raises(Crowded) as refused:
+        limiter.take(crowd)
+    assert 40 < (refused.value.after or 0) <= 66
+    limiter.take(free)
+    clock.advance(64)
+    limiter.take(crowd)
+
+
+def test_a_second_post_in_a_second_is_not_crowded() -> None:
+    """It waits its second, and is posted."""
+    limiter = Limiter(Buckets(), Clock())
+    limiter.take(CROWDED)
+    with pytest.raises(Throttled) as refused:
+        limiter.take(CROWDED)
+    assert not isinstance(refused.value, Crowded)
+
+
+def test_who_gathers_counts_with_who_does_not() -> None:
+    """A digest's post takes its second from all others of the channel."""
+    clock, buckets = Clock(), Buckets()
+    Limiter(buckets, clock).take(POSTS)
+    assert not took(Limiter(buckets, clock), CROWDED)
+    clock.advance(2)
+    assert took(Limiter(buckets, clock), CROWDED)
 
 
 # --- never too many --------------------------------------------------------------------------------------------------
@@ -278,6 +328,16 @@ def test_team_is_one_budget_for_all_ways_into_it() -> None:
     assert took(one, elsewhere)
 
 
+def test_person_is_a_conversation_of_its_own_within_the_apps_budget() -> None:
+    """Microsoft counts the app in the tenant, and each chat; an address in other letters is the same person."""
+    one, same, other = (
+        limits.personal(TENANT, "app", name) for name in ("ola@acme.example", "Ola@Acme.example", "per")
+    )
+    assert one == same != other
+    assert one.key == other.key == TEAMS.key
+    assert set(one.meters) & set(TEAMS.meters) == {""}
+
+
 def test_no_answer_closes_for_ever() -> None:
     """A Retry-After of years, or below zero, is not taken at its word."""
     clock = Clock()
@@ -393,3 +453,19 @@ def test_accounts_are_apart_and_tokens_unseen() -> None:
     assert len(set(keys)) == 4
     assert limits.monday("sEcReT", "pro").key == limits.monday("sEcReT", "basic").key != limits.monday("x", "pro").key
     assert "sEcReT" not in limits.monday("sEcReT", "pro").key
+
+
+def test_mondays_day_keeps_a_reserve_and_a_part_for_deliveries() -> None:
+    """1,000 calls a day, 5 % of them not ours to use: loads and checks take 665 of the 950, deliveries all of them."""
+    buckets, clock = Buckets(), Clock()
+    deliveries, loads = (limits.monday("a", "basic", reserve=5, optional=each) for each in (False, True))
+    one, done = Limiter(buckets, clock), 0
+    for _ in range(15):
+        done += sum(took(one, loads, optional=True) for _ in range(100))
+        clock.advance(61)
+    assert done == 665
+    rest = 0
+    for _ in range(5):
+        rest += sum(took(one, deliveries) for _ in range(100))
+        clock.advance(61)
+    assert rest == 285

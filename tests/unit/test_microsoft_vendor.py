@@ -276,8 +276,8 @@ def test_renewal() -> None:
 def test_renewal_is_asked_of_the_connections_own_cloud() -> None:
     """The list holds subscriptions of all connections; a token of one cloud is not shown to another."""
     wire = Wire(Says(200, {"expirationDateTime": "2026-11-25T05:00:00Z"}))
-    clouds = {"acme-us": CLOUDS["gcch"], "acme-eu": GLOBAL}
-    graphs = microsoft.Graphs(lambda hosts: http(wire, hosts), AccessTokens(), clouds.__getitem__)
+    stored: dict[str, dict[str, str]] = {"acme-us": {"cloud": "gcch"}, "acme-eu": {}}
+    graphs = microsoft.Graphs(lambda hosts: http(wire, hosts), AccessTokens(), stored.__getitem__)
     for name, host in (("acme-us", "graph.microsoft.us"), ("acme-eu", "graph.microsoft.com")):
         graphs.renew(name, "s1", "2026-11-25T06:00:00Z")
         assert wire.calls[-1].url == f"https://{host}/v1.0/subscriptions/s1"

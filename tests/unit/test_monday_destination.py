@@ -51,7 +51,7 @@ def test_default_columns() -> None:
             "url": "https://books.zoho.eu/app/20081234567#/invoices/460000000098765",
             "text": "Invoice INV-000412",
         },
-        "zb_lines": {"text": "1 × Display case: 1284.50"},
+        "zb_lines": {"text": "1 × Display case: 1,284.50 USD"},
         "zb_synced": {"date": "2026-11-22", "time": "07:50:00"},
     }  # fmt: skip
 
@@ -127,7 +127,7 @@ def test_create_and_update_are_told_apart_by_memory() -> None:
         ("link", "https://x", {"url": "https://x", "text": "Invoice 1"}),
         ("email", "a@b.c", {"email": "a@b.c", "text": "a@b.c"}),
         ("checkbox", True, {"checked": "true"}),
-        ("checkbox", "no", {"checked": "false"}),
+        ("checkbox", "no", None),
         *((kind, None, None) for kind in ("text", "long_text", "numbers", "status", "dropdown", "date", "link")),
         *((kind, "", None) for kind in ("numbers", "status", "link", "email")),
     ],
@@ -189,8 +189,11 @@ def _update(*answers: Says) -> Receipt:
     return destination.send(destination.plan(each.event, record_of(each), Memory(external_id="77")))
 
 
+SEEN = {"boards": [{"id": "1234567890", "state": "active"}]}
+
+
 def items(*states: str | None) -> Says:
-    return Says(200, {"data": {"items": [{"id": "77", "state": state} for state in states]}})
+    return Says(200, {"data": {"items": [{"id": "77", "state": state} for state in states], **SEEN}})
 
 
 @pytest.mark.parametrize("answer", [items("archived"), items("deleted"), items()], ids=str)
@@ -202,15 +205,22 @@ def test_update_of_a_removed_item_is_gone(answer: Says) -> None:
 
 def test_update_of_a_live_item_is_refused_as_it_is() -> None:
     """The item is there: the refusal is the reason."""
-    with pytest.raises(Undeliverable, match="invalidcolumnid"):
+    with pytest.raises(Undeliverable, match="InvalidColumnId"):
         _update(REFUSED, items("active"))
 
 
-@pytest.mark.parametrize("answer", [Says(200, {"data": {"items": None}}), Says(200, {"data": None})], ids=str)
-def test_no_list_is_no_proof_of_absence(answer: Says) -> None:
+@pytest.mark.parametrize("data", [None, {"items": None, **SEEN}, {"items": []}, {"items": [], "boards": None}], ids=str)
+def test_no_list_is_no_proof_of_absence(data: Any) -> None:
     """A half answer must not make a second item."""
     with pytest.raises(RetryLater):
-        _update(REFUSED, answer)
+        _update(REFUSED, Says(200, {"data": data}))
+
+
+@pytest.mark.parametrize("boards", [[], [{"id": "1234567890", "state": "deleted"}]], ids=str)
+def test_item_of_a_board_that_is_not_seen_counts_as_there(boards: list[Any]) -> None:
+    """With the board all its items are out of sight: the refusal is the reason, and no item is made anew."""
+    with pytest.raises(Undeliverable, match="InvalidColumnId"):
+        _update(REFUSED, Says(200, {"data": {"items": [], "boards": boards}}))
 
 
 # --- settling ----------------------------------------------------------------------------------------------------

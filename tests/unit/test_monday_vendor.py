@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ml_connector.errors import NeedsAttention, RetryLater, Undeliverable, Unknown
+from ml_connector.limits import Budget
 from ml_connector.vendors import monday
 from ml_connector.vendors.monday import MondayApi, Reply
 from tests.fakes import Clock, Says, Wire, http
@@ -129,9 +130,12 @@ def test_wait_is_read_wherever_it_stands(body: Any, headers: dict[str, str], sec
 
 
 def test_data_beside_errors_means_it_happened() -> None:
-    """An item's id in the answer counts, whatever the errors say (5.4)."""
+    """The id of what a create has made counts, whatever the errors say (5.4); other calls can be made again."""
     body = {**fails("INTERNAL_SERVER_ERROR"), "data": {"item": {"id": "77"}}, "extensions": {"request_id": "r-1"}}
-    assert call(Says(200, body)) == Reply({"item": {"id": "77"}}, 200, "r-1", False)
+    assert call(Says(200, body), "key") == Reply({"item": {"id": "77"}}, 200, "r-1", False)
+    assert call(Says(500, body), "key").data == {"item": {"id": "77"}}
+    with pytest.raises(Unknown):
+        call(Says(200, body))
 
 
 def test_kept_answer_is_recognised() -> None:
@@ -152,3 +156,84 @@ def test_headers() -> None:
         "k",
     )
     assert "Idempotency-Key" not in second
+
+
+# --- what people are told ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "todo"),
+    [
+        ("InvalidColumnIdException", "take it out of the mapping"),
+        ("ColumnValueException", "`mlc doctor` compares"),
+        ("ItemsLimitationException", "The board is full"),
+        ("UserUnauthorizedException", "an editor of the board"),
+        ("USER_ACCESS_DENIED", "a viewer"),
+        ("missingRequiredPermissions", "give access again"),
+        ("InvalidBoardIdException", "The board was deleted"),
+        ("ResourceNotFoundException", "is gone"),
+    ],
+)
+def test_refusal_says_what_to_do(code: str, todo: str) -> None:
+    """A sentence that somebody can act on, with the column if monday names one (5.2 a)."""
+    with pytest.raises(Undeliverable) as caught:
+        call(Says(200, fails(code, "it does not fit", error_data={"column_id": "zb_status"})))
+    assert todo in caught.value.reason
+    assert "zb_status: it does not fit" in caught.value.reason
+
+
+def test_of_several_errors_the_one_that_can_be_waited_for_counts() -> None:
+    """A limit beside a refusal: nothing is given up that may go through later."""
+    body = {"errors": [*fails("ColumnValueException")["errors"], *fails("RATE_LIMIT_EXCEEDED")["errors"]]}
+    with pytest.raises(RetryLater):
+        call(Says(200, body))
+
+
+# --- limits --------------------------------------------------------------------------------------------------------
+
+
+class Told:
+    """What the shared limits are told."""
+
+    def __init__(self) -> None:
+        self.scarce_for: list[float] = []
+        self.closed_for: list[float | None] = []
+
+    def take(self, budget: Budget, *, optional: bool = False) -> None: ...
+
+    def closed(self, budget: Budget, seconds: float | None) -> None:
+        self.closed_for.append(seconds)
+
+    def scarce(self, budget: Budget, seconds: float) -> None:
+        self.scarce_for.append(seconds)
+
+
+@pytest.mark.parametrize(
+    ("left", "scarce", "closed"),
+    [
+        ('"minuteRate";r=500, "complexityMinute";r=4000000', [], []),
+        ('"minuteRate";r=99;t=12, "complexityMinute";r=4000000', [12.0], []),
+        ('"minuteRate";r=99', [60.0], []),
+        ('"minuteRate";r=500, "complexityMinute";r=1000;t=7', [7.0], []),
+        ('"concurrency";r=1', [], []),
+        ('"minuteRate";r=0;t=38', [38.0], [38.0]),
+        ("nonsense", [], []),
+    ],
+)
+def test_rate_limit_headers_are_read_on_every_answer(left: str, scarce: list[float], closed: list[float]) -> None:
+    """Under a tenth of a minute's quota what can wait waits; when it is used up, everybody (5.1)."""
+    policy = '"minuteRate";q=1000;w=60, "concurrency";q=40;qu="concurrent-requests", "complexityMinute";q=5000000;w=60'
+    told = Told()
+    wire = Wire(Says(200, {"data": {"item": {"id": "7"}}}, {"RateLimit-Policy": policy, "RateLimit": left}))
+    MondayApi(http(wire, monday.HOSTS), lambda: "t", Clock(), told).call(BODY)
+    assert (told.scarce_for, told.closed_for) == (scarce, closed)
+
+
+@pytest.mark.parametrize(("after", "closed"), [(400_000, []), (199_999, [9.0])])
+def test_points_that_would_not_do_for_another_such_call_are_waited_for(after: int, closed: list[float]) -> None:
+    """A batch of lines says what it cost and what is left (5.1)."""
+    told = Told()
+    points = {"query": 200_000, "after": after, "reset_in_x_seconds": 9}
+    wire = Wire(Says(200, {"data": {"l0": {"id": "7"}, "complexity": points}}))
+    MondayApi(http(wire, monday.HOSTS), lambda: "t", Clock(), told).call(BODY)
+    assert told.closed_for == closed

@@ -105,6 +105,7 @@ def test_it_is_the_same_version_as_the_webhooks(office: Office) -> None:
         {"state": "done", "version": ROW},
         {"state": "done", "version": Version("2026-11-22T07:30:00Z", "newer")},
         {"state": "waiting", "pending": ROW},
+        {"state": "waiting", "pending": ROW, "gathered": "finance.quiet-20261122T1800Z"},
         {"state": "unknown", "pending": ROW},
         {"state": "sending", "pending": ROW},
         {"state": "parked", "pending": ROW},

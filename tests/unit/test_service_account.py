@@ -14,7 +14,7 @@ from ml_connector.errors import ConfigError, NeedsAttention, RetryLater
 from ml_connector.links import ConsentRefused, Door, Link, Outcome, StillWorking
 from ml_connector.ports import Issued
 from ml_connector.service_account import EDIT, KIND, SEND, Person, ServiceAccount, SignedIn, UserGrant, scopes
-from tests.fakes import CHANNEL, TEAM, Clock, Leases, Secrets, connection
+from tests.fakes import CHANNEL, TEAM, Clock, Leases, Links, Secrets, connection
 
 CALLBACK = "https://hooks.acme.example/oauth/microsoft/callback"
 OLD = {"refresh_token": "old", "user_id": "1", "user": "old@acme.example", "scopes": [SEND], "at": "x", "by": "y"}
@@ -34,15 +34,12 @@ def site(*, edits: bool = False) -> Connection:
 
 
 @dataclass
-class Desk:
+class Desk(Links):
     """Microsoft and the tables, in memory."""
 
     clock: Clock = field(default_factory=Clock)
     connection: Connection | None = field(default_factory=site)
     leases: Leases = field(default_factory=Leases)
-    begun: dict[str, Link] = field(default_factory=dict)
-    spent: set[str] = field(default_factory=set)
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
     due: list[str] = field(default_factory=list)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     grant: UserGrant = field(
@@ -52,24 +49,6 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.secrets = Secrets({("acme-eu", "microsoft"): STORED}, self.clock)
-
-    def begin(self, nonce: str, link: Link, ends: int) -> None:
-        self.begun[nonce] = link
-
-    def find(self, nonce: str) -> Link | None:
-        return self.begun.get(nonce)
-
-    def spend(self, nonce: str, ends: int) -> bool:
-        first = nonce not in self.spent
-        self.spent.add(nonce)
-        return first
-
-    def settle(self, nonce: str, outcome: Outcome, ends: int) -> None:
-        if outcome.state != "declined" or nonce not in self.outcomes:
-            self.outcomes[nonce] = outcome
-
-    def outcome(self, nonce: str) -> Outcome | None:
-        return self.outcomes.get(nonce)
 
     def sign_in_url(self, app: Mapping[str, Any], *asked: Any) -> str:
         self.asked.append(asked)

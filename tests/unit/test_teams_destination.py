@@ -10,8 +10,10 @@ import pytest
 import requests
 
 from ml_connector.destinations import Registry
-from ml_connector.destinations.teams.transports import MOST_POSTS, PAGE
+from ml_connector.destinations.teams.looking import MOST_POSTS, PAGE
 from ml_connector.errors import NeedsAttention, RetryLater, Unknown
+from ml_connector.events import Version
+from ml_connector.limits import Budget, Unlimited
 from ml_connector.ports import CannotTell, Destination, Memory, Receipt, Request
 from tests.fakes import CHANNEL, SECRET_URL, TEAM, TENANT, Says, Wire, connection, delivery, record_of, toolbox
 
@@ -67,6 +69,98 @@ def test_change_takes_the_cards_place() -> None:
         "19%3Afinancechannel%40thread.tacv2%3Bmessageid%3D17943/activities/17943",
     )
     assert set(wire.sent()) == {"type", "summary", "attachments"}
+
+
+# --- replies -----------------------------------------------------------------------------------------------------
+
+SHOWN = Memory(
+    "done", external_id="17943", thread_id=f"{CHANNEL};messageid=17943", amount="1284.50", currency="EUR",
+    shown='{"balance":"1284.5","due":"2026-12-05","status":"draft"}', version=Version("2026-11-22T07:00:00Z", "aa"),
+)  # fmt: skip
+REPLIED = Says(201, {"id": "17950"}, {"MS-CV": "cv.2"})
+TOLD = replace(SHOWN, step=1)
+
+
+def test_change_with_something_to_tell_takes_two_requests() -> None:
+    """First the card in its place, then the reply: what is told can be looked at."""
+    destination, _ = place("finance")
+    edit, told = planned(destination, SHOWN), planned(destination, TOLD)
+    assert [(each.operation, each.more, each.within) for each in (edit, told)] == [
+        ("update", True, False),
+        ("create", False, True),
+    ]
+    assert planned(destination).more is False, "the first event is a card"
+
+
+def test_reply_goes_into_the_thread() -> None:
+    """POST to the thread's conversation, with the bare activity (1.2.4); the link leads to the reply (1.7)."""
+    destination, wire = place("finance", REPLIED)
+    receipt = destination.send(planned(destination, TOLD))
+    assert (wire.calls[0].method, str(wire.calls[0].url).rpartition("/conversations/")[2]) == (
+        "POST",
+        "19%3Afinancechannel%40thread.tacv2%3Bmessageid%3D17943/activities",
+    )
+    assert (wire.sent()["type"], wire.sent()["summary"]) == ("message", "INV-000412 · Sent")
+    assert (receipt.external_id, receipt.thread_id) == ("17950", TOLD.thread_id)
+    assert "/17950?" in receipt.link
+    assert receipt.link.endswith("&createdTime=17950&parentMessageId=17943")
+
+
+def test_step_that_has_nothing_to_tell_any_more_is_the_card_once_more() -> None:
+    """As after replies were turned off: an edit may be made twice."""
+    quiet = replace(
+        connection(), destinations={"finance": {**connection().destinations["finance"], "card": {"replies": False}}}
+    )
+    destination = Registry(toolbox(Wire(MADE))).destination(quiet, "finance")
+    for memory in (SHOWN, TOLD):
+        assert (planned(destination, memory).operation, planned(destination, memory).more) == ("update", False)
+
+
+def test_reply_that_is_not_answered_is_looked_for_in_its_thread() -> None:
+    """Among the replies of the card, by the id of its own first element; the card's own is another."""
+    card, told = planned(place("finance")[0], SHOWN), planned(place("finance")[0], TOLD)
+    memory = replace(TOLD, state="unknown", request=told, first_attempt_at=TRIED)
+    wire = Wire(page(_reply(1, card), _reply(2, told)))
+    receipt = Registry(toolbox(wire)).destination(connection(), "finance").settle(told, memory)
+    assert receipt is not None
+    assert (receipt.external_id, receipt.thread_id) == ("2", TOLD.thread_id)
+    assert str(wire.calls[0].url).endswith("/messages/17943/replies?$top=50")
+    assert (
+        Registry(toolbox(Wire(page(_reply(1, card))))).destination(connection(), "finance").settle(told, memory) is None
+    )
+
+
+def _reply(number: int, request: Request) -> dict[str, Any]:
+    return post(number, replace(request, body={"activity": request.body}))
+
+
+class Counted(Unlimited):
+    """Keeps what was drawn on."""
+
+    def __init__(self) -> None:
+        self.budgets: list[Budget] = []
+
+    def take(self, budget: Budget, *, optional: bool = False) -> None:
+        self.budgets.append(budget)
+
+
+def test_reply_counts_as_a_new_message_and_an_edit_does_not() -> None:
+    """Teams takes one post a second, replies too, and what rings is what people are spared by a digest."""
+    counted = Counted()
+    tools = replace(toolbox(Wire(MADE, Says(200, {}), REPLIED)), limits=counted, gathers=True)
+    destination = Registry(tools).destination(connection(), "finance")
+    for memory in (Memory(), SHOWN, TOLD):
+        destination.send(planned(destination, memory))
+    posts = [[meter[0] for meter in budget.meters if meter[:1] in ("p", "~")] for budget in counted.budgets]
+    assert posts == [["p", "~"], [], ["p", "~"]]
+
+
+@pytest.mark.parametrize("answer", [Says(200, {}), Says(200, b"")], ids=["no id", "nothing"])
+def test_reply_without_an_id_may_be_there(answer: Says) -> None:
+    """As a post: it is looked for."""
+    destination, _ = place("finance", answer)
+    with pytest.raises(Unknown):
+        destination.send(planned(destination, TOLD))
 
 
 def test_workflow_gets_the_one_shape_it_takes() -> None:
@@ -143,9 +237,10 @@ def test_unanswered_post_is_found_in_the_channel() -> None:
         [post(1, REQUEST, deletedDateTime="2026-11-22T08:00:30Z")],
         [post(1, REQUEST, at="07:54:59")],
         [post(1, attachments=[{"content": json.dumps({"id": "zoho-invoice-4600000000987651"})}])],
+        [post(1, attachments=[{"content": json.dumps({"id": "zoho-invoice-460000000098765-0a1b"})}])],
         [post(1, attachments=[])],
     ],
-    ids=["nothing", "another card", "deleted", "from before the attempt", "a longer id", "plain text"],
+    ids=["nothing", "another card", "deleted", "from before the attempt", "a longer id", "a reply of it", "plain text"],
 )
 def test_post_that_is_not_there_is_not_found(others: list[dict[str, Any]]) -> None:
     """Only this record's card, posted since the attempt and still standing, is the one."""

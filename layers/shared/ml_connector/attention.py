@@ -11,6 +11,7 @@ from ml_connector.connections import Connection
 from ml_connector.notices import Notices
 from ml_connector.ports import Clock, Connections
 from ml_connector.retry import Policy
+from ml_connector.times import stamp
 from ml_connector.tokens import Agenda, Due
 
 _NAMES = {
@@ -18,6 +19,7 @@ _NAMES = {
     "microsoft.bot": "The Teams bot",
     "microsoft.graph": "Microsoft Graph",
     "microsoft.delegated": "The Teams service account",
+    "monday": "monday.com",
 }
 
 
@@ -68,7 +70,7 @@ class Attention:
                 continue
             if needed:
                 self._begins(due, incident)
-            elif incident and not due.reason and due.due_at > _stamp(self.clock()):
+            elif incident and not due.reason and due.due_at > stamp(self.clock()):
                 # Not every row without a refusal is well: a consent alone proves nothing until a token was issued.
                 self._ends(incident)
         for incident in known.values():
@@ -78,7 +80,7 @@ class Attention:
 
     def _begins(self, due: Due, incident: Incident | None) -> None:
         if incident is None:
-            incident = Incident(due.connection, due.kind, _stamp(self.clock()))
+            incident = Incident(due.connection, due.kind, stamp(self.clock()))
             if not self.incidents.open(incident):
                 return  # another run is about it
         connection = self.connections.connection(due.connection)
@@ -121,7 +123,3 @@ def _key(incident: Incident) -> str:
 
 def _name(kind: str) -> str:
     return _NAMES.get(kind, kind)
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

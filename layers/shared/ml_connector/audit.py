@@ -16,22 +16,22 @@ from ml_connector.ports import AuditEntry
 
 MAX_ITEM = 1000
 """Bytes of an entry in the table, indexes' keys included: more than 1 kB would cost another write."""
-MAX_TEXT = 60
-"""Bytes of texts that come from outside, the reason apart: it takes the room that is left."""
-SETTLED = ("delivered", "accepted", "skipped")
+LENGTHS = {"number": 60, "external_id": 60, "by": 120, "request_id": 75}
+"""Bytes of texts that come from outside; the reason takes the room that is left. A request of Graph's has two Guids."""
+SETTLED = ("delivered", "accepted", "skipped", "acknowledged", "changed")
 _KEYS = 60
 """Bytes that the table's keys take beyond the fields in them, the connection's name in two indexes apart."""
 
 
 def fit(entry: AuditEntry) -> AuditEntry:
     """The entry cut to what is stored of it."""
-    texts: dict[str, Any] = {
-        name: _cut(getattr(entry, name), MAX_TEXT) for name in ("number", "external_id", "request_id")
-    }
+    texts: dict[str, Any] = {name: _cut(getattr(entry, name), length) for name, length in LENGTHS.items()}
     # An entry that needs a person keeps its room for the reason; the link stands in the delivered one.
     link = entry.link if entry.outcome in SETTLED else ""
     bare = replace(entry, reason="", link=link, previous="0" * 32, hash="0" * 32, **texts)
-    size = sum(len(each.name) + len(str(getattr(bare, each.name)).encode()) for each in fields(bare))
+    # What is empty is not stored; the reason's own name is.
+    held = {each.name: str(getattr(bare, each.name)) for each in fields(bare)} | {"reason": " "}
+    size = sum(len(name) + len(value.encode()) for name, value in held.items() if value)
     room = MAX_ITEM - _KEYS - size - 2 * len(entry.connection)
     return replace(bare, previous="", hash="", reason=_cut(entry.reason, max(0, room)))
 

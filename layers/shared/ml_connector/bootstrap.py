@@ -4,37 +4,57 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from random import SystemRandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ml_connector.aws import clients
 from ml_connector.aws.connections_table import ConnectionsTable
 from ml_connector.aws.secrets import EndpointSecrets, SecretStore, Written
 from ml_connector.errors import ConnectorError, Throttled
+from ml_connector.times import stamp
 
 if TYPE_CHECKING:
     from ml_connector.attention import Attention
+    from ml_connector.aws.audit_table import AuditTable
+    from ml_connector.aws.deliveries_table import DeliveriesTable
     from ml_connector.aws.known_table import KnownTable
+    from ml_connector.aws.leases import Leases
     from ml_connector.aws.queues import DeliveriesQueue
-    from ml_connector.clouds import Cloud
+    from ml_connector.board_check import Nightly
+    from ml_connector.board_feedback import BoardFeedback
+    from ml_connector.board_webhooks import Address, BoardWebhooks, Installed
+    from ml_connector.carriers import Carrier
+    from ml_connector.channel_watch import ChannelWatch
     from ml_connector.connections import Connection
     from ml_connector.consent import Consent
+    from ml_connector.daily import Daily
     from ml_connector.delivery import Courier
+    from ml_connector.digests import Digests
+    from ml_connector.graph_carriers import GraphCarrier, Step
     from ml_connector.intake import Intake
     from ml_connector.lanes import Lanes
     from ml_connector.limits import Limiter, Unreachable
+    from ml_connector.monday_consent import MondayConsent
     from ml_connector.month_end import MonthEnd
     from ml_connector.notices import Notices
+    from ml_connector.notifications import BoardCalls, Notifications
     from ml_connector.reconcile import Reconcile
+    from ml_connector.replies import Replies
+    from ml_connector.resync import Resync
     from ml_connector.rounds import Rounds
     from ml_connector.service_account import ServiceAccount
-    from ml_connector.subscriptions import Renewals
+    from ml_connector.subscriptions import Renewals, Subscription
     from ml_connector.tokens import Due, Tokens
     from ml_connector.vendors.http import Http
+    from ml_connector.vendors.microsoft import Graphs
+    from ml_connector.vendors.monday import MondayApi
+    from ml_connector.vendors.monday_webhooks import MondayWebhooks
     from ml_connector.vendors.zoho import ZohoBooks
 
 LEASE = timedelta(seconds=float(os.environ.get("LEASE_SECONDS", 100)))
@@ -43,7 +63,7 @@ The template leaves it alone; the sandbox shortens both, so that tests of crashe
 ATTENTION = timedelta(seconds=float(os.environ.get("ATTENTION_SECONDS", 300)))
 """How often a delivery is tried, at most, that waits for a person; the sandbox shortens it for the same reason."""
 MISSING = timedelta(seconds=float(os.environ.get("MISSING_SECONDS", 60)))
-"""After which Zoho is believed that it does not have a record; shortened there as well."""
+"""After which Zoho is believed that it does not have a record, and Teams a channel; shortened there as well."""
 
 
 def utc_now() -> datetime:
@@ -88,6 +108,20 @@ def known() -> KnownTable:
     return KnownTable(clients.dynamodb(), os.environ["DELIVERY_TABLE"])
 
 
+def trail() -> AuditTable:
+    from ml_connector.aws.audit_table import AuditTable
+
+    retention = timedelta(days=int(os.environ["AUDIT_RETENTION_DAYS"]))
+    return AuditTable(clients.dynamodb(), os.environ["AUDIT_TABLE"], retention)
+
+
+def rows(audit: AuditTable | None = None) -> DeliveriesTable:
+    """For reading; whoever writes rows writes the trail with them."""
+    from ml_connector.aws.deliveries_table import DeliveriesTable
+
+    return DeliveriesTable(clients.dynamodb(), os.environ["DELIVERY_TABLE"], audit)
+
+
 @cache
 def http(allowed: frozenset[str]) -> Http:
     from ml_connector.vendors.http import Http
@@ -95,21 +129,27 @@ def http(allowed: frozenset[str]) -> Http:
     return Http(allowed, os.environ.get("SANDBOX_URL", ""))
 
 
+def leases() -> Leases:
+    from ml_connector.aws.leases import Leases
+
+    return Leases(clients.dynamodb(), os.environ["LIMITS_TABLE"], utc_now)
+
+
 @cache
 def tokens() -> Tokens:
     from ml_connector import regions
-    from ml_connector.aws.leases import Leases
     from ml_connector.aws.token_agenda import TokenAgenda
     from ml_connector.tokens import Tokens
-    from ml_connector.vendors import microsoft, zoho_accounts
+    from ml_connector.vendors import microsoft, monday_accounts, zoho_accounts
 
     return Tokens(
         secrets=secrets(),
-        leases=Leases(clients.dynamodb(), os.environ["LIMITS_TABLE"], utc_now),
+        leases=leases(),
         agenda=TokenAgenda(connections()),
         issuers={
             "zoho": zoho_accounts.ZohoAccounts(http(regions.HOSTS)),
             **microsoft.issuers(http),
+            "monday": monday_accounts.MondayAccounts(http(monday_accounts.HOSTS), utc_now),
         },
         clock=utc_now,
         limits=limiter(),
@@ -143,19 +183,16 @@ def _uncounted(error: Unreachable) -> None:
 @cache
 def courier() -> Courier:
     from ml_connector import regions
-    from ml_connector.aws.audit_table import AuditTable
-    from ml_connector.aws.deliveries_table import DeliveriesTable
     from ml_connector.aws.queues import ParkedDeliveries
-    from ml_connector.delivery import Courier
+    from ml_connector.delivery import Courier, Gathering
     from ml_connector.destinations import Registry, Toolbox
     from ml_connector.vendors.zoho import ZohoBooks
 
-    retention = timedelta(days=int(os.environ["AUDIT_RETENTION_DAYS"]))
-    audit = AuditTable(clients.dynamodb(), os.environ["AUDIT_TABLE"], retention)
+    tools = Toolbox(http, tokens(), secrets(), utc_now, limiter(), time.sleep)
     return Courier(
         connections=connections(),
-        destinations=Registry(Toolbox(http, tokens(), secrets(), utc_now, limiter())),
-        deliveries=DeliveriesTable(clients.dynamodb(), os.environ["DELIVERY_TABLE"], audit),
+        destinations=Registry(tools),
+        deliveries=rows(trail()),
         parked=ParkedDeliveries(clients.sqs(), os.environ["PARKED_QUEUE_URL"]),
         books=ZohoBooks(http(regions.HOSTS), tokens(), limiter()),
         clock=utc_now,
@@ -163,7 +200,21 @@ def courier() -> Courier:
         owner=os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME") or uuid4().hex,
         attention=ATTENTION,
         missing=MISSING,
+        gathering=Gathering(Registry(replace(tools, gathers=True)), queue()),
     )
+
+
+@cache
+def digests() -> Digests:
+    from ml_connector.aws.shelf_table import ShelfTable
+    from ml_connector.destinations.teams.digest import request
+    from ml_connector.digests import Digests, Pages, blank
+    from ml_connector.gathering import MODULE
+
+    plain = courier()
+    shelf = ShelfTable(clients.dynamodb(), os.environ["DELIVERY_TABLE"])
+    carrier = replace(plain, destinations=Pages(plain.destinations, request), gathering=None, others={MODULE: blank})
+    return Digests(connections(), shelf, carrier, plain.deliveries, queue(), utc_now)
 
 
 @cache
@@ -171,7 +222,159 @@ def lanes(faulted: Callable[[Exception], None] = lambda error: None) -> Lanes:
     from ml_connector.carriers import Carriers
     from ml_connector.lanes import Lanes
 
-    return Lanes(Carriers(courier(), {}), queue(), utc_now, faulted)
+    others: dict[str, Callable[[], Carrier]] = {
+        "digest": digests, **_graph_carriers(), "monday_item": _board_carrier, "feedback": _notes,
+    }  # fmt: skip
+    return Lanes(Carriers(courier(), others), queue(), utc_now, faulted)
+
+
+@cache
+def _board_carrier() -> GraphCarrier:
+    """Of what monday tells. Nobody else finds it, so it is tried as long as a delivery is, and parked."""
+    from ml_connector import retry
+    from ml_connector.graph_carriers import GraphCarrier
+
+    step = board_feedback().step
+    return GraphCarrier(connections(), utc_now, step, patience=retry.Policy(), parked=courier().parked)
+
+
+@cache
+def _notes() -> Courier:
+    """Of notes in Zoho about what people did elsewhere."""
+    from ml_connector import feedback
+
+    return replace(courier(), gathering=None, others={feedback.MODULE: feedback.noted})
+
+
+@cache
+def board_feedback() -> BoardFeedback:
+    from ml_connector.aws.board_hooks import BoardHooks
+    from ml_connector.board_feedback import BoardFeedback
+    from ml_connector.destinations.monday.groups import group_of
+    from ml_connector.feedback import Feedback
+
+    hooks = BoardHooks(connections())
+
+    def us(connection: Connection, board: str) -> str:
+        row = hooks.get(connection.name, board)
+        return row.user if row else ""
+
+    return BoardFeedback(
+        rows=rows(),
+        trail=trail(),
+        feedback=Feedback(rows(trail()), trail(), utc_now),
+        board=_board,
+        us=us,
+        group_of=group_of,
+        queue=queue(),
+        notices=notices(),
+        clock=utc_now,
+    )
+
+
+@cache
+def board_webhooks() -> BoardWebhooks:
+    from ml_connector.aws.board_hooks import BoardHooks
+    from ml_connector.board_webhooks import BoardWebhooks, address_of
+
+    def address(connection: Connection, board: str) -> Address | None:
+        kept = secrets().get(connection.name, "boards"), secrets().get(connection.name, "monday")
+        return address_of(*kept, os.environ["WEBHOOKS_URL"], board)
+
+    def faulted(row: Installed, error: Exception) -> None:
+        from aws_lambda_powertools import Logger
+
+        Logger().error("failed", exc_info=error, extra={"connection": row.connection, "board": row.board})
+
+    return BoardWebhooks(BoardHooks(connections()), _board, address, utc_now, faulted)
+
+
+def _board(connection: Connection, name: str) -> MondayWebhooks:
+    from ml_connector.vendors.monday_webhooks import MondayWebhooks
+
+    return MondayWebhooks(_monday_api(connection, connection.destinations[name]))
+
+
+def _monday_api(connection: Connection, settings: Mapping[str, Any], *, optional: bool = False) -> MondayApi:
+    from ml_connector.vendors import monday
+    from ml_connector.vendors.monday_token import Access
+
+    access = Access(secrets(), tokens(), connection.name)
+    return monday.MondayApi(
+        http(monday.HOSTS),
+        access.token,
+        utc_now,
+        limiter(),
+        settings.get("plan", "basic"),
+        reserve=settings.get("reserve", 0),
+        optional=optional,
+        renew=access.renew,
+        account=access.account,
+    )
+
+
+def _graph_carriers() -> dict[str, Callable[[], GraphCarrier]]:
+    """Of what Graph tells, by module; nothing of it is imported before there is such a message."""
+    # As in sources/graph.py, which a delivery need not import.
+    made = {
+        "teams_message": lambda of: of.message(replies()),
+        "teams_channel": lambda of: of.channel(channel_watch(), _graph_rows().SubscriptionList(connections())),
+        "graph_lifecycle": lambda of: of.lifecycle(renewals()),
+        "graph_resync": lambda of: of.resync(resync()),
+    }
+
+    def carrier(step: Callable[[Any], Step]) -> GraphCarrier:
+        from ml_connector import graph_carriers
+
+        return graph_carriers.GraphCarrier(connections(), utc_now, step(graph_carriers))
+
+    return {module: cache(partial(carrier, step)) for module, step in made.items()}
+
+
+def _graph_rows() -> Any:
+    from ml_connector.aws import graph_rows
+
+    return graph_rows
+
+
+@cache
+def graphs() -> Graphs:
+    from ml_connector.vendors import microsoft
+
+    return microsoft.Graphs(http, tokens(), lambda name: secrets().get(name, "microsoft"), limiter())
+
+
+@cache
+def replies() -> Replies:
+    from ml_connector.feedback import Feedback
+    from ml_connector.replies import Replies
+
+    def account(connection: str) -> str:
+        return str(secrets().get(connection, "microsoft").get("delegated", {}).get("user_id", ""))
+
+    return Replies(connections(), trail(), graphs(), Feedback(rows(trail()), trail(), utc_now, _recorded), account)
+
+
+def _recorded(outcome: str) -> None:
+    from aws_lambda_powertools import Metrics
+    from aws_lambda_powertools.metrics import MetricUnit
+
+    if outcome == "acknowledged":
+        Metrics().add_metric("AcknowledgementsRecorded", MetricUnit.Count, 1)
+
+
+@cache
+def channel_watch() -> ChannelWatch:
+    from ml_connector.channel_watch import ChannelWatch
+
+    return ChannelWatch(connections(), _graph_rows().Channels(connections()), graphs(), notices(), utc_now, MISSING)
+
+
+@cache
+def resync() -> Resync:
+    from ml_connector.resync import Resync
+
+    return Resync(_graph_rows().Readings(connections()), graphs(), replies(), utc_now, time.sleep)
 
 
 @cache
@@ -212,14 +415,13 @@ def attention() -> Attention:
 
 @cache
 def reconcile() -> Reconcile:
-    from ml_connector.aws.deliveries_table import DeliveriesTable
     from ml_connector.aws.schedules import Cursors
     from ml_connector.reconcile import Reconcile
 
     return Reconcile(
         books=reconcile_books(),
         cursors=Cursors(connections()),
-        deliveries=DeliveriesTable(clients.dynamodb(), os.environ["DELIVERY_TABLE"]),
+        deliveries=rows(),
         queue=queue(),
         clock=utc_now,
         known=known(),
@@ -244,23 +446,66 @@ def rounds(faulted: Callable[[str, Exception], None] = lambda name, error: None)
         chance=SystemRandom().random,
         every=timedelta(minutes=int(os.environ["RECONCILE_MINUTES"])),
         faulted=faulted,
-        also=month_end().run,
+        also=_also,
     )
+
+
+def _also(connection: Connection, goes_on: Callable[[], bool]) -> None:
+    """What is done with the time that a turn leaves. One thing's fault does not keep the other from being done."""
+    # The last to be entered is the first to be run.
+    with ExitStack() as work:
+        if any(each["type"] == "monday" for each in connection.destinations.values()):
+            work.callback(nightly().run, connection, goes_on)
+        work.callback(month_end().run, connection, goes_on)
+        work.callback(daily().run, connection, goes_on)
+
+
+@cache
+def daily() -> Daily:
+    from ml_connector.aws.shelf_table import NotedDays
+    from ml_connector.daily import Daily, parked
+
+    waiting = partial(parked, trail().in_state, rows().read, utc_now)
+    return Daily(reconcile_books(), NotedDays(connections()), waiting, queue(), utc_now, _no_figures)
+
+
+def _no_figures(connection: str, destination: str, reason: str) -> None:
+    from aws_lambda_powertools import Logger
+
+    Logger().warning("no digest", extra={"connection": connection, "destination": destination, "reason": reason})
+
+
+@cache
+def nightly() -> Nightly:
+    from ml_connector.aws.board_nights import BoardNights
+    from ml_connector.board_check import BoardCheck, Nightly, neighbours
+    from ml_connector.vendors.monday_boards import MondayBoards
+
+    def check(connection: Connection, name: str) -> BoardCheck:
+        settings = connection.destinations[name]
+        return BoardCheck(
+            connection,
+            name,
+            settings,
+            MondayBoards(_monday_api(connection, settings, optional=True)),
+            rows(),
+            neighbours=lambda: neighbours(connection, name, map(connections().connection, connections().names())),
+            trail=trail(),
+        )
+
+    return Nightly(check, BoardNights(connections()), notices(), utc_now)
 
 
 @cache
 def month_end() -> MonthEnd:
-    from ml_connector.aws.deliveries_table import DeliveriesTable
     from ml_connector.aws.month_shelf import MonthShelf
     from ml_connector.aws.organizations import Organizations
     from ml_connector.completeness import Completeness
     from ml_connector.month_end import MonthEnd
 
-    rows = DeliveriesTable(clients.dynamodb(), os.environ["DELIVERY_TABLE"])
-
     def completeness(connection: Connection) -> Completeness:
         connected = Organizations(connections()).of(connection.name)
-        return Completeness(reconcile_books(), rows, utc_now, connected.organization.currency if connected else "")
+        return Completeness(reconcile_books(), rows(), utc_now, connected.organization.currency if connected else "")
 
     return MonthEnd(completeness, MonthShelf(connections()), notices(), utc_now)
 
@@ -282,39 +527,66 @@ def reconcile_books() -> ZohoBooks:
 
 @cache
 def renewals() -> Renewals:
-    from ml_connector.aws.schedules import SubscriptionList
-    from ml_connector.clouds import cloud_of
-    from ml_connector.subscriptions import Renewals
-    from ml_connector.vendors import microsoft
+    from ml_connector.subscriptions import Address, Renewals
 
-    def cloud(connection: str) -> Cloud:
-        return cloud_of(secrets().get(connection, "microsoft"))
+    def address(connection: str) -> Address | None:
+        stored = secrets().get(connection, "graph")
+        if not stored.get("token") or not stored.get("key"):
+            return None
+        return Address(os.environ["WEBHOOKS_URL"], stored["token"], stored["key"])
 
-    return Renewals(SubscriptionList(connections()), microsoft.Graphs(http, tokens(), cloud), utc_now)
+    rows = _graph_rows().SubscriptionList(connections())
+    return Renewals(rows, graphs(), address, queue(), utc_now, _not_renewed)
+
+
+def _not_renewed(row: Subscription, error: Exception) -> None:
+    from aws_lambda_powertools import Logger
+
+    Logger().error("failed", exc_info=error, extra={"connection": row.connection, "resource": row.resource})
+
+
+def applied() -> Iterator[Connection]:
+    """All connections in force."""
+    yield from filter(None, map(connections().connection, connections().names()))
+
+
+@cache
+def notifications() -> Notifications:
+    from ml_connector.notifications import Notifications
+
+    return Notifications(connections(), secrets(), queue(), utc_now)
+
+
+@cache
+def board_calls() -> BoardCalls:
+    from ml_connector.notifications import BoardCalls
+
+    return BoardCalls(connections(), secrets(), queue(), utc_now)
+
+
+def _due_at_once(kind: str, connection: str) -> None:
+    """A token has changed: the schedule looks when it ends."""
+    from ml_connector.aws.token_agenda import TokenAgenda
+    from ml_connector.tokens import Due
+
+    TokenAgenda(connections()).set(Due(connection, kind, stamp(utc_now()), "ok"))
 
 
 @cache
 def consent() -> Consent:
     from ml_connector import regions
-    from ml_connector.aws.leases import Leases
     from ml_connector.aws.organizations import ConsentLinks, Organizations
-    from ml_connector.aws.token_agenda import TokenAgenda
     from ml_connector.consent import Consent
-    from ml_connector.tokens import Due
     from ml_connector.vendors.zoho_accounts import ZohoAccounts
-
-    def due_at_once(connection: str) -> None:
-        now = utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        TokenAgenda(connections()).set(Due(connection, "zoho", now, "ok"))
 
     return Consent(
         connections=partial(connections().connection, fresh=True),
         secrets=secrets(),
-        leases=Leases(clients.dynamodb(), os.environ["LIMITS_TABLE"], utc_now),
+        leases=leases(),
         accounts=ZohoAccounts(http(regions.HOSTS)),
         links=ConsentLinks(connections()),
         organizations=Organizations(connections()),
-        tokens_changed=due_at_once,
+        tokens_changed=partial(_due_at_once, "zoho"),
         key=lambda: secrets().text("oauth-state"),
         clock=utc_now,
         pause=time.sleep,
@@ -323,24 +595,37 @@ def consent() -> Consent:
 
 @cache
 def service_account() -> ServiceAccount:
-    from ml_connector.aws.leases import Leases
     from ml_connector.aws.organizations import ConsentLinks
-    from ml_connector.aws.token_agenda import TokenAgenda
     from ml_connector.service_account import KIND, ServiceAccount
-    from ml_connector.tokens import Due
     from ml_connector.vendors.microsoft.sign_in import SignIn
-
-    def due_at_once(connection: str) -> None:
-        now = utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        TokenAgenda(connections()).set(Due(connection, KIND, now, "ok"))
 
     return ServiceAccount(
         connections=partial(connections().connection, fresh=True),
         secrets=secrets(),
-        leases=Leases(clients.dynamodb(), os.environ["LIMITS_TABLE"], utc_now),
+        leases=leases(),
         accounts=SignIn(http),
         links=ConsentLinks(connections()),
-        tokens_changed=due_at_once,
+        tokens_changed=partial(_due_at_once, KIND),
+        key=lambda: secrets().text("oauth-state"),
+        clock=utc_now,
+        pause=time.sleep,
+    )
+
+
+@cache
+def monday_consent() -> MondayConsent:
+    from ml_connector.aws.organizations import ConsentLinks
+    from ml_connector.monday_consent import KIND, MondayConsent
+    from ml_connector.vendors import monday, monday_accounts, monday_boards
+
+    return MondayConsent(
+        connections=partial(connections().connection, fresh=True),
+        secrets=secrets(),
+        leases=leases(),
+        accounts=monday_accounts.MondayAccounts(http(monday_accounts.HOSTS), utc_now),
+        whoami=lambda token: monday_boards.whoami(monday.MondayApi(http(monday.HOSTS), lambda: token, utc_now)),
+        links=ConsentLinks(connections()),
+        tokens_changed=partial(_due_at_once, KIND),
         key=lambda: secrets().text("oauth-state"),
         clock=utc_now,
         pause=time.sleep,

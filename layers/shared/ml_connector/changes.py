@@ -11,11 +11,14 @@ import json
 from dataclasses import replace
 from decimal import Context, Decimal
 
+from ml_connector.events import DELETED
 from ml_connector.ports import Memory
 from ml_connector.records import Record
 
 MOST_BYTES = 400
 """Of `Memory.shown`: a row that stays below 1 kB costs one write unit."""
+CUT = 56
+"""Bytes: of a number longer than this the row may have the beginning only (audit.py)."""
 FACTS = ("number", "party", "date", "due", "amount", "balance", "status", "mode", "reference", "lines")
 """What is compared, in the order in which it is told."""
 _LENGTHS = (60, 30, 15)
@@ -41,7 +44,7 @@ def changes(memory: Memory, record: Record) -> dict[str, tuple[str, str]]:
     """The facts of FACTS that differ, before and after, as plain texts: `balance` is `1284.5`, `due` `2026-12-05`.
 
     Amounts before are in `memory.currency`. Of `lines` only that they are others is known: both texts are digests.
-    Empty if nothing is remembered of the version before.
+    Empty if nothing is remembered of the version before; of a deletion nothing but that is.
     """
     if not memory.shown:
         return {}
@@ -54,7 +57,14 @@ def changes(memory: Memory, record: Record) -> dict[str, tuple[str, str]]:
     }
     if memory.amount and (Decimal(memory.amount), memory.currency) != (record.amount, record.currency):
         found["amount"] = (_text(Decimal(memory.amount)), after["amount"])
-    return {name: found[name] for name in FACTS if name in found}
+    told = ("status",) if before.get("status") == DELETED else FACTS
+    return {name: found[name] for name in told if name in found}
+
+
+def owed(memory: Memory) -> Decimal | None:
+    """What was due of it, in `memory.currency`; None if that is not known."""
+    before = json.loads(memory.shown).get("balance") if memory.shown else None
+    return Decimal(before) if before else None
 
 
 def recalled(memory: Memory, record: Record) -> Record:
@@ -70,7 +80,7 @@ def recalled(memory: Memory, record: Record) -> Record:
 
 
 def _facts(record: Record) -> dict[str, str]:
-    lines = [[line.name, _text(line.quantity), _text(line.total)] for line in record.lines]
+    lines = [[line.name, _text(line.quantity), _text(line.rate), _text(line.total)] for line in record.lines]
     return {
         "number": record.number,
         "party": record.party,
@@ -90,7 +100,8 @@ def _same(name: str, before: str, after: str) -> bool:
         return True
     # Not all payloads say all: what one of them leaves out has not changed, unless a person can have emptied it.
     unsaid = (not after and name not in _CLEARABLE) or (not before and name in _ALWAYS)
-    return before == after or unsaid
+    begun = name == "number" and len(before.encode()) > CUT and after.startswith(before)
+    return before == after or unsaid or begun
 
 
 def _cut(text: str, length: int) -> str:

@@ -21,6 +21,8 @@ class Cloud(NamedTuple):
     """Whether Graph lets a user's message be changed (1.4)."""
     workflows: bool = True
     """Whether Workflows webhooks post there: elsewhere there is no Flow bot (1.3)."""
+    moved: str = ""
+    """Host for bots of tenants that `service` answers with InvalidBotApiHost (1.2.5)."""
 
     @property
     def graph_scope(self) -> str:
@@ -38,6 +40,7 @@ CLOUDS: Mapping[str, Cloud] = {
         "api.botframework.com",
         "smba.trafficmanager.net",
         "teams.microsoft.com",
+        moved="smba.infra.gcc.teams.microsoft.com",
     ),
     "gcc": Cloud(
         "login.microsoftonline.com",
@@ -87,6 +90,6 @@ def cloud_of(microsoft: Mapping[str, Any]) -> Cloud:
 
 def hosts(cloud: Cloud) -> frozenset[str]:
     """What may be called in this cloud, and nothing of any other."""
-    return frozenset({cloud.authority, cloud.graph, *filter(None, [cloud.service])}) | (
+    return frozenset({cloud.authority, cloud.graph, *filter(None, [cloud.service, cloud.moved])}) | (
         FLOWS if cloud.workflows else frozenset()
     )

@@ -29,12 +29,13 @@ from typing import Any, Protocol
 from ml_connector.connections import Connection
 from ml_connector.errors import Missing, NotAllowed
 from ml_connector.events import Event
-from ml_connector.gaps import Page, stamp
+from ml_connector.gaps import Page
 from ml_connector.modules import EVENTS
 from ml_connector.ports import Books, Clock, Memory
 from ml_connector.records import BadRecord, Record, read
 from ml_connector.routing import destinations_for, hears, unsaid_by
 from ml_connector.statuses import came_into
+from ml_connector.times import stamp
 
 STATES = ("delivered", "waiting", "parked", "missing", "outdated", "different", "gone", "undecided")
 FAULTS = frozenset({"parked", "missing", "outdated", "different", "gone"})
@@ -175,7 +176,7 @@ class Tally:
         """Gives the module its lines, so that those stand in the report of which there is nothing to tell."""
         self.zoho.setdefault(module, Sum())
         of_module = self.lines.setdefault(module, {})
-        for name in _reachable(connection, module):
+        for name in reachable(connection, module):
             of_module.setdefault(name, Line())
 
     def add(self, records: Iterable[Record], items: Iterable[Item]) -> None:
@@ -307,7 +308,7 @@ class Completeness:
     def items(self, connection: Connection, records: Sequence[Record]) -> list[Item]:
         """The state of each record at each destination. Records are of any modules."""
         places = [
-            (_key(connection, record), name) for record in records for name in _reachable(connection, record.module)
+            (_key(connection, record), name) for record in records for name in reachable(connection, record.module)
         ]
         rows = self.rows.of_places(places)
         return [
@@ -316,7 +317,7 @@ class Completeness:
             for item in self._items(
                 connection,
                 record,
-                {name: rows.get((_key(connection, record), name)) for name in _reachable(connection, record.module)},
+                {name: rows.get((_key(connection, record), name)) for name in reachable(connection, record.module)},
             )
         ]
 
@@ -432,7 +433,7 @@ def _event(connection: Connection, record: Record, action: str) -> Event:
     return Event(connection.name, record.module, record.id, action, record.version, "reconcile", "", "", record.raw)
 
 
-def _reachable(connection: Connection, module: str) -> tuple[str, ...]:
+def reachable(connection: Connection, module: str) -> tuple[str, ...]:
     """Destinations that a route could send records of the module to, whatever its conditions."""
     if module not in connection.modules:
         return ()

@@ -6,6 +6,7 @@ The checking is done by ml_connector.config before anything is stored; nothing h
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,6 +78,10 @@ class Endpoint:
     source: str
     module: str
     action: str
+
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]{32,64}\Z")
+"""What an endpoint's path token looks like: nothing else is looked up."""
 
 
 def token_hash(token: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -34,6 +34,7 @@ from ml_connector.modules import EVENTS, MODULES
 from ml_connector.ports import Clock, Grant, Organization
 from ml_connector.regions import REGIONS, region_of
 from ml_connector.routing import hears
+from ml_connector.times import stamp
 
 __all__ = [
     "CLIENT", "LIFETIME", "Accounts", "Connected", "Consent", "ConsentRefused", "Leases", "Link", "Links",
@@ -95,8 +96,11 @@ def scopes(connection: Connection) -> tuple[str, ...]:
 
 
 def commented(connection: Connection) -> tuple[str, ...]:
-    """The modules whose events a route sends to a zoho_comment destination and that take comments (zoho-books 7)."""
-    notes = {name for name, settings in connection.destinations.items() if settings["type"] == "zoho_comment"}
+    """The modules that take comments (zoho-books 7) and whose events a route sends to a zoho_comment destination, or
+    onto a board of which what people do is noted.
+    """
+    places = connection.destinations.items()
+    notes = {name for name, each in places if each["type"] == "zoho_comment" or each.get("feedback")}
     patterns = [pattern for route in connection.routes if notes & set(route["to"]) for pattern in route["events"]]
     return tuple(
         module
@@ -207,7 +211,7 @@ class Consent:
                 raise
             token = {
                 "access_token": grant.issued.access_token,
-                "expires_at": _stamp(now + timedelta(seconds=grant.issued.lifetime)),
+                "expires_at": stamp(now + timedelta(seconds=grant.issued.lifetime)),
             }
             self.secrets.put(connection.name, "zoho", {**new, "tokens": {"zoho": token}})
             self.tokens_changed(connection.name)
@@ -222,7 +226,7 @@ class Consent:
             region=region,
             organization=organization,
             scopes=grant.scopes or scopes(connection),
-            at=_stamp(now),
+            at=stamp(now),
             by=by,
             remark=_remark(region, grant.api_domain),
         )
@@ -291,7 +295,3 @@ def _remark(region: str, api_domain: str) -> str:
     if not api_domain or api_domain.rstrip("/") == f"https://{REGIONS[region].api}":
         return ""
     return f"Zoho's answer names the API domain {api_domain[:80]}; {REGIONS[region].api} is called"
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -5,6 +5,7 @@
     ├── NotQueued                 answer 503; the caller repeats it
     ├── RetryLater(after)         the message comes back after that many seconds or a longer back-off
     │   ├── Throttled             our own count of the vendor's limits says no: the call was not made
+    │   │   └── Crowded           the channel has enough new messages for now: gathered for a digest, where there is one
     │   └── Unknown               it may have happened: settled by looking, at the next attempt
     ├── Undeliverable(reason)     park it with its reason, acknowledge, alarm
     │   ├── NeedsAttention        the vendor refuses our credentials: a person must connect again
@@ -21,6 +22,11 @@ from __future__ import annotations
 
 class ConnectorError(Exception):
     """Something went wrong that we have a name for."""
+
+    request_id = ""
+    """By which the vendor's support finds the call that was refused, if it has a name."""
+    partly = False
+    """Whether a part of the refused call has happened all the same."""
 
 
 class InboundRejected(ConnectorError):
@@ -55,8 +61,17 @@ class Throttled(RetryLater):
     """Our own count says that the vendor would refuse the call; it was not made. `after`: until there is room."""
 
 
+class Crowded(Throttled):
+    """The channel has had as many new messages as people can read; the vendor would take more. It was not posted."""
+
+
 class Unknown(RetryLater):
-    """The call was sent and no readable answer came: its effect may or may not have happened."""
+    """The call was sent and no readable answer came: its effect may or may not have happened.
+
+    `under_way`: for how many seconds the vendor may still be about to bring it about.
+    """
+
+    under_way: float = 0.0
 
 
 class Undeliverable(ConnectorError):

@@ -109,11 +109,16 @@ class Delivery:
     """Set when a person sends it again who was asked about the unanswered create of this generation: it is missing."""
     perhaps: bool = False
     """A condition of its route looks at what the webhook did not say: the fetched record decides."""
+    again: str = ""
+    """A name of a person's asking for it, even if this version is there: then it is done once for that asking."""
+    single: bool = False
+    """It was gathered for a digest that too few waited for: it is posted by itself, however busy the channel is."""
 
     @property
     def key(self) -> str:
         event = self.event
-        return f"{event.record_key}#{event.name}#{event.version}#{self.destination}"
+        key = f"{event.record_key}#{event.name}#{event.version}#{self.destination}"
+        return f"{key}#{self.again}" if self.again else key
 
     @property
     def id(self) -> str:
@@ -157,6 +162,8 @@ class Delivery:
                 "payload": event.payload,
                 **({"status": event.status} if event.status else {}),
                 **({"perhaps": True} if self.perhaps else {}),
+                **({"single": True} if self.single else {}),
+                **({"again": self.again} if self.again else {}),
                 **({"asked": self.asked} if self.asked is not None else {}),
                 **({name: getattr(self, name) for name in _WAITING} if self.since else {}),
             },
@@ -176,8 +183,7 @@ class Delivery:
         wrong = [name for name in _TEXTS if not isinstance(data.get(name), str)]
         if not isinstance(data.get("payload"), dict | None):
             wrong.append("payload")
-        if not isinstance(data.get("status", ""), str):
-            wrong.append("status")
+        wrong += [name for name in ("status", "again") if not isinstance(data.get(name, ""), str)]
         if wrong:
             raise Undeliverable(f"the queue message lacks {', '.join(wrong)}")
         event = Event(
@@ -200,7 +206,8 @@ class Delivery:
         asked = data.get("asked")
         if asked is not None and type(asked) is not int:
             raise Undeliverable("the queue message says unreadably which question it answers")
-        return cls(event, data["destination"], perhaps=data.get("perhaps") is True, asked=asked, **waiting)
+        flags: dict[str, Any] = {name: data.get(name) is True for name in ("perhaps", "single")}
+        return cls(event, data["destination"], asked=asked, again=data.get("again", ""), **flags, **waiting)
 
 
 # What a message says of its waiting, with the values of one that does not.

@@ -22,6 +22,7 @@ from itertools import pairwise
 from typing import Any
 
 from ml_connector.records import BadRecord, timestamp
+from ml_connector.times import stamp
 
 Row = Mapping[str, Any]
 _ORDERS = ("modified", "created", "")
@@ -213,7 +214,3 @@ def _in_order(times: Sequence[str], *, unread: bool) -> bool:
     """True if those that can be read descend; if none can, it is as `unread` says. An empty page is in any order."""
     known = list(filter(None, times))
     return all(one >= following for one, following in pairwise(known)) if known or not times else unread
-
-
-def stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from ml_connector.connections import Connection, Endpoint, token_hash
+from ml_connector.connections import TOKEN, Connection, Endpoint, token_hash
 from ml_connector.errors import InboundRejected, NotQueued
 from ml_connector.events import DELETED, Delivery, Event, Version
+from ml_connector.modules import MODULES
 from ml_connector.ports import Clock, Connections, Known, Queue, WebhookSecrets
 from ml_connector.records import Record
 from ml_connector.routing import destinations_for, unsaid_by
 from ml_connector.sources import Inbound, zoho_books
 from ml_connector.statuses import derive, learn
+from ml_connector.times import exact_stamp
 
 MAX_BODY = 5 * 1024 * 1024
 """Bytes. Lambda hands over at most 6 MB, base64 included; 4,000 invoice lines are about 2 MB."""
-
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{32,64}\Z")
+PAID = {"customer_payment": ("invoice", "invoices"), "vendor_payment": ("bill", "bills")}
+"""What a payment pays, and where its record lists it (zoho-books 6.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Intake:
     def receive(self, call: Inbound, correlation_id: str) -> Accepted:
         if len(call.body) > MAX_BODY:
             raise InboundRejected(413, "body_too_large")
-        endpoint = self.connections.endpoint(token_hash(call.token)) if _TOKEN.match(call.token) else None
+        endpoint = self.connections.endpoint(token_hash(call.token)) if TOKEN.match(call.token) else None
         if endpoint is None or endpoint.source != call.source or call.source != "zoho":
             raise InboundRejected(404, "endpoint_unknown")
         try:
@@ -67,11 +68,12 @@ class Intake:
             call,
             endpoint,
             connection,
-            received_at=self.clock().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            received_at=exact_stamp(self.clock()),
             correlation_id=correlation_id,
         )
         event = derive(connection, event, record, self.known)
         deliveries = deliveries_of(connection, event, record)
+        deliveries += tuple(paid_by(connection, event, record, deliveries))
         if deliveries:
             self.queue.send(deliveries)
         learn(connection, event, record, self.known)
@@ -92,6 +94,26 @@ def deliveries_of(connection: Connection, event: Event, record: Record) -> tuple
     if not deletes and (enrich == "always" or (enrich == "missing" and (record.lacks or perhaps))):
         event = _thin(event)
     return tuple(Delivery(event, name, perhaps=perhaps) for name in taken)
+
+
+def paid_by(connection: Connection, event: Event, record: Record, deliveries: Iterable[Delivery]) -> Iterator[Delivery]:
+    """What a payment pays, for boards that show it there (`payments`): fetched, because its balance is another one.
+
+    Zoho need not tell of it: a rule that looks at the status hears nothing of a second part payment (3.2).
+    """
+    module, rows = PAID.get(event.module, ("", ""))
+    names = [each.destination for each in deliveries]
+    boards = [name for name in names if connection.destinations[name].get("payments", "own") != "own"]
+    if not (module and boards):
+        return
+    listed = record.raw.get(rows)
+    ids = [str(row.get(MODULES[module].id_field, "")) for row in listed or () if isinstance(row, dict)]
+    for identity in dict.fromkeys(each for each in ids if each.isascii() and each.isalnum() and len(each) <= 64):
+        version = Version("", hashlib.sha256(f"{event.version}#{identity}".encode()).hexdigest()[:16])
+        paid = replace(
+            event, module=module, record_id=identity, action="updated", version=version, payload=None, status=""
+        )
+        yield from (Delivery(paid, name, perhaps=True) for name in boards)
 
 
 def _thin(event: Event) -> Event:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from ml_connector.carriers import Carrier
@@ -26,6 +26,7 @@ from ml_connector.delivery import Result
 from ml_connector.errors import RetryLater, Throttled
 from ml_connector.events import Delivery
 from ml_connector.ports import Clock
+from ml_connector.times import exact_stamp
 
 CRASHES = 5
 """Receives of one message in its lane from which on it is not tried there any more."""
@@ -101,15 +102,11 @@ class Lanes:
     def _move(self, message: Message, reason: str, seconds: int, *, alone: bool = False) -> Result:
         moved = replace(
             message.delivery,
-            not_before=_stamp(self.clock() + timedelta(seconds=seconds)),
-            since=message.delivery.since or _stamp(message.first_received),
+            not_before=exact_stamp(self.clock() + timedelta(seconds=seconds)),
+            since=message.delivery.since or exact_stamp(message.first_received),
             tries=message.delivery.tries + 1,
             alone=alone,
         )
         # A crash before the acknowledgement repeats this: the message's id makes it the same one.
         self.queue.move(moved, message.id)
         return Result("moved", reason)
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeVar
 
-from ml_connector.errors import Throttled, Unknown
+from ml_connector.errors import Crowded, Throttled, Unknown
 from ml_connector.ports import Clock
 
 View = Mapping[str, int]
@@ -70,6 +70,8 @@ _ZOHO = (Window(80, 60),)
 """Of 100 a minute, because other integrations share them; the day's quota is read from headers (zoho-books 8)."""
 _SHARE = "share."
 """The meter of a share that a connection gives: no share of it is left to anybody else."""
+_CROWD = "~"
+"""Begins the meter of a channel's new messages that people are to read one by one: ours to keep, not the vendor's."""
 TOKENS = "tokens"
 _TOKENS = (Window(9, 600),)
 """Of Zoho's 10 per refresh token, after which it gives none for the rest of ten minutes; one is left for the consent
@@ -86,6 +88,8 @@ _ACTIVITIES = {False: (Window(5, 1),), True: (Window(2, 1),)}
 """Notifications to one person, or to several at once (microsoft-teams 1.5)."""
 _WORKFLOW = (Window(25, 300),)
 """What the flow bot posts per connection; more is accepted and then fails unseen (microsoft-teams 1.3)."""
+_MONDAY_OPTIONAL = 70
+"""Percent of a day's calls that loads and checks may take together: the others are for deliveries."""
 _MONDAY = {
     # The help centre says 200 for free accounts, other pages 1,000 (monday 5.1).
     "free": (Window(1000, 60), Window(200, _DAY, slots=0)),
@@ -107,33 +111,61 @@ def tokens(kind: str, digest: str) -> Budget:
     return Budget(TOKENS, f"{kind}#{digest}", {"": _TOKENS})
 
 
-def teams(tenant_id: str, client_id: str, team_id: str, channel_id: str, *, posts: bool) -> Budget:
-    """The bot's calls to one channel. `posts`: they make a message; others change or remove one."""
+def teams(tenant_id: str, client_id: str, team_id: str, channel_id: str, *, posts: bool, crowd: int = 0) -> Budget:
+    """The bot's calls to one channel. `posts`: they make a message; others change or remove one.
+
+    `crowd`: how many messages a minute the channel may have, above which Crowded is raised; 0 for any number.
+    """
     channel = _short(channel_id)
     meters = {"": _APP_IN_TENANT, f"t{_short(team_id)}.": _TEAM, f"{channel}.": _CHANNEL}
     if posts:
         # The channel stays the narrowest: what a 429 closes is closed for changes too.
-        meters = {"": meters.pop(""), f"p{channel}.": _POSTS, **meters}
+        meters = {"": meters.pop(""), f"p{channel}.": _POSTS, **_crowd(channel, crowd), **meters}
     return Budget("teams", f"{tenant_id}#{client_id}", meters)
 
 
-def graph(tenant_id: str, client_id: str, team_id: str, channel_id: str) -> Budget:
-    """Messages through Graph: one a second in a channel, whether they are made or changed (microsoft-teams 8.1)."""
-    meters = {"": _APP_IN_TENANT, f"t{_short(team_id)}.": _TEAM, f"g{_short(channel_id)}.": _POSTS}
+def personal(tenant_id: str, client_id: str, person: str) -> Budget:
+    """The bot's calls to one person's chat: those that ask for the chat count as well (microsoft-teams 1.2.6)."""
+    return Budget("teams", f"{tenant_id}#{client_id}", {"": _APP_IN_TENANT, f"c{_short(person.lower())}.": _CHANNEL})
+
+
+def graph(tenant_id: str, client_id: str, team_id: str, channel_id: str, *, crowd: int = 0) -> Budget:
+    """Messages through Graph: one a second in a channel, whether they are made or changed (microsoft-teams 8.1).
+
+    `crowd` as in `teams`, for what makes one.
+    """
+    channel = _short(channel_id)
+    meters = {"": _APP_IN_TENANT, **_crowd(channel, crowd), f"t{_short(team_id)}.": _TEAM, f"g{channel}.": _POSTS}
     return Budget("teams", f"{tenant_id}#{client_id}", meters)
+
+
+def graph_reads(tenant_id: str, client_id: str, channel_id: str) -> Budget:
+    """What is read of a channel through Graph: one call a second, and twenty in the tenant (microsoft-teams 8.1)."""
+    return Budget("graph", f"{tenant_id}#{client_id}", {"": (Window(20, 1),), f"r{_short(channel_id)}.": _POSTS})
 
 
 def activities(tenant_id: str, client_id: str, *, several: bool) -> Budget:
     return Budget("activity", f"{tenant_id}#{client_id}", {"": _ACTIVITIES[several]})
 
 
-def workflows(connection: str, destination: str) -> Budget:
-    return Budget("workflows", f"{connection}#{destination}", {"": _WORKFLOW})
+def workflows(connection: str, destination: str, *, crowd: int = 0) -> Budget:
+    """`crowd` as in `teams`."""
+    return Budget("workflows", f"{connection}#{destination}", {**_crowd("", crowd), "": _WORKFLOW})
 
 
-def monday(token: str, plan: str) -> Budget:
-    """By a digest of the token: connections that share it share the account's calls."""
-    return Budget("monday", _short(token, 32), {"": _MONDAY[plan]})
+def monday(account: str, plan: str, *, reserve: int = 0, optional: bool = False) -> Budget:
+    """By a digest of the token, or of app and account: connections that share it share the account's calls.
+
+    `reserve`: percent of a day's calls that are left to others. `optional` is work that can wait: a load, a check.
+    """
+    minute, day = _MONDAY[plan]
+    day = day._replace(calls=day.calls * (100 - reserve) // 100)
+    own = {_SHARE: (day._replace(calls=day.calls * _MONDAY_OPTIONAL // 100),)} if optional else {}
+    return Budget("monday", _short(account, 32), {**own, "": (minute, day)})
+
+
+def _crowd(channel: str, crowd: int) -> Mapping[str, tuple[Window, ...]]:
+    return {f"{_CROWD}{channel}.": (Window(crowd, 60),)} if crowd else {}
 
 
 def _short(text: str, digits: int = 6) -> str:
@@ -204,7 +236,7 @@ class Limits(Protocol):
     """What vendors' clients ask before and tell after each call."""
 
     def take(self, budget: Budget, *, optional: bool = False) -> None:
-        """Counts a call that is about to be made. Raises Throttled, before anything has happened."""
+        """Counts a call that is about to be made. Raises Throttled or Crowded, before anything has happened."""
         ...
 
     def closed(self, budget: Budget, seconds: float | None) -> None:
@@ -235,6 +267,7 @@ class Share:
 
     limits: Limits
     budget: Budget
+    optional: bool = False
     hung: list[None] = field(default_factory=list)
     """One for each call in a row that got no answer."""
 
@@ -244,7 +277,7 @@ class Share:
         A vendor that hangs keeps each worker for the whole time-out, and workers are everybody's: after HANGS calls in
         a row without an answer the budget is closed for a while, for all instances.
         """
-        self.limits.take(self.budget)
+        self.limits.take(self.budget, optional=self.optional)
         try:
             answer = make()
         except Unknown:
@@ -285,6 +318,8 @@ class Limiter:
                 until, why = opens(view, budget, now, optional)
                 if until > now:
                     # No need to ask: numbers only grow, and times only move on.
+                    if (crowded := opens(view, _crowd_of(budget), now)[0]) > now:
+                        raise Crowded(f"{budget.vendor}: enough new messages for a minute", (crowded - now) / 1000)
                     raise Throttled(f"{budget.vendor}: {why}", (until - now) / 1000)
             if now < self._blind_until:
                 return
@@ -327,7 +362,7 @@ class Limiter:
             return budget
         meters = {
             meter: windows
-            if meter == _SHARE
+            if meter == _SHARE or meter.startswith(_CROWD)
             else tuple(each._replace(calls=max(1, each.calls * self.percent // 100)) for each in windows)
             for meter, windows in budget.meters.items()
         }
@@ -335,6 +370,11 @@ class Limiter:
 
     def _now(self) -> int:
         return round(self.clock().timestamp() * 1000)
+
+
+def _crowd_of(budget: Budget) -> Budget:
+    """What of it people are to be spared, apart from what the vendor allows."""
+    return budget._replace(meters={name: each for name, each in budget.meters.items() if name.startswith(_CROWD)})
 
 
 def plan(view: View, budget: Budget, now: int, optional: bool = False) -> Take:

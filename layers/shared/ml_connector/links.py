@@ -1,7 +1,7 @@
 """Links at which a person gives access: signed, for ten minutes, for one use, one writer of what comes of it.
 
 The `state` names the connection and is signed. What a vendor answers, and what is kept of it, is the matter of its own
-module: consent.py for Zoho, service_account.py for Microsoft.
+module: consent.py for Zoho, service_account.py for Microsoft, monday_consent.py for monday.
 """
 
 from __future__ import annotations

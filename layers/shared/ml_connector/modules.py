@@ -11,6 +11,7 @@ class Module:
 
     name: str
     label: str
+    """One of them, as people say; several are `many`, or it with an s."""
     keys: tuple[str, ...]
     path: str
     list_keys: tuple[str, ...]
@@ -35,6 +36,7 @@ class Module:
     """For payments and credits: the list of documents it was applied to, and the field with their number."""
     numbered: bool = True
     """False for what has no number: people see the id."""
+    many: str = ""
     due_label: str = "Due"
     balance_label: str = "Balance due"
 
@@ -122,6 +124,7 @@ MODULES: dict[str, Module] = {
             settles=("invoices", "invoice_number"),
             scope="customerpayments",
             entities=("customer_payment",),
+            many="Payments received",
         ),
         Module(
             name="vendor_payment",
@@ -139,8 +142,10 @@ MODULES: dict[str, Module] = {
             route="paymentsmade",
             sort="last_modified_time",
             settles=("bills", "bill_number"),
+            balance_label="Unapplied",
             scope="vendorpayments",
             entities=("vendor_payment", "vendorpayment"),
+            many="Payments made",
         ),
         Module(
             name="expense",
@@ -253,6 +258,7 @@ MODULES: dict[str, Module] = {
 
 CORE = ("invoice", "bill", "purchase_order", "customer_payment", "vendor_payment")
 """The modules of a connection that names none."""
+PAYMENTS = ("customer_payment", "vendor_payment")
 ACTIONS = ("created", "updated", "deleted")
 """What a webhook can say by its endpoint."""
 EVENTS = tuple(f"{module.name}.{what}" for module in MODULES.values() for what in (*ACTIONS, *module.statuses))

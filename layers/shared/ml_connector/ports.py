@@ -39,6 +39,13 @@ class Request:
     """What people call it, e.g. `Invoice INV-000412`."""
     shows: Mapping[str, str] = field(default_factory=dict)
     """What the row is to say of the record once this is there: Memory's `amount`, `currency`, `date` and `shown`."""
+    more: bool = False
+    """Another request of the same version follows when this one is done."""
+    look: bool = False
+    """Of a create: there may be one already, from before the row; `send` looks first."""
+    within: bool = False
+    """It makes something within the message or item that stands for the record, as a reply in its thread: the audit
+    entry names it, the row goes on naming the other. Its idempotency key, if it has one, is of its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,8 @@ class Receipt:
     request_id: str = ""
     replayed: bool = False
     """The vendor repeated its first answer: the item holds the first attempt's values."""
+    note: str = ""
+    """What a person should know of it: goes into the audit trail as the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,8 @@ class Memory:
     version: Version | None = None
     """The newest version applied at the destination."""
     pending: Version | None = None
+    step: int = 0
+    """How many requests of the pending version are done; the next one is planned by it."""
     doubt: Version | None = None
     """The newest version that an update without an answer may have put there."""
     external_id: str = ""
@@ -83,6 +94,7 @@ class Memory:
     looked_at: str = ""
     """When an unanswered create was looked for and not found; a second look follows, because indexes lag."""
     lease_until: str = ""
+    """Of a claim; while it is waiting, until when an unanswered call may still be under way."""
     owner: str = ""
     """Who holds the lease: a name that the logs know."""
     chain: str = ""
@@ -96,6 +108,10 @@ class Memory:
     """The document's own, as YYYY-MM-DD."""
     shown: str = ""
     """What else the version applied says, for telling what changes next (changes.py)."""
+    gathered: str = ""
+    """The digest that is to tell of the pending version, by its record id; "" if none is (digests.py)."""
+    again: str = ""
+    """The last asking for what is there that was done (Delivery.again)."""
     rev: int = 0
     links: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Where the record is at its other destinations, as far as their rows know. Read with the row, not kept in it."""
@@ -114,6 +130,9 @@ class Destination(Protocol):
     def plan(self, event: Event, record: Record, memory: Memory) -> Request:
         """The request that brings the destination to this state of the record. Pure: no call is made.
 
+        With `more` in it, `plan` is called again when it is done, with the memory of then: its `step`, and the ids of
+        what was made. The row still says what the version before showed. Any step may be asked for again.
+
         Raises NothingThere for a deletion when the destination has nothing of the record, or for what it cannot hold.
         """
         ...
@@ -125,6 +144,7 @@ class Destination(Protocol):
     def settle(self, request: Request, memory: Memory) -> Receipt | None:
         """Looks whether an unanswered create happened: its receipt, or None if no trace of it is found.
 
+        It may have been for another place, if the connection's file has changed since: then it is not here.
         Raises RetryLater when it is too early to tell and CannotTell when the destination cannot be asked.
         """
         ...
@@ -171,6 +191,23 @@ class ParkedQueue(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A delivery that waits on the shelf of a digest. `facts` are what the digest says of its record (digests.py);
+    `shows` what the row is to say of it once it was told. The delivery is without its payload.
+    """
+
+    digest: str
+    delivery: Delivery
+    facts: Mapping[str, str]
+    shows: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        event = self.delivery.event
+        return f"{event.module}#{event.record_id}#{event.version}"
+
+
 class Conflict(Exception):
     """The row has changed since it was read."""
 
@@ -180,8 +217,20 @@ class Deliveries(Protocol):
 
     def read(self, record_key: str, destination: str) -> Memory: ...
 
-    def write(self, record_key: str, destination: str, memory: Memory, entry: AuditEntry | None = None) -> Memory:
-        """Stores `memory` over its own `rev`, and `entry` with it: both or neither. Gives it back with a new `rev`."""
+    def write(
+        self,
+        record_key: str,
+        destination: str,
+        memory: Memory,
+        entry: AuditEntry | None = None,
+        *,
+        put: Shelved | None = None,
+        taken: Shelved | None = None,
+    ) -> Memory:
+        """Stores `memory` over its own `rev` and gives it back with a new one.
+
+        With it, all or nothing: `entry`; what is `put` onto a digest's shelf, or `taken` off it.
+        """
         ...
 
     def of_record(self, record_key: str) -> Mapping[str, Memory]: ...
@@ -199,7 +248,8 @@ class Known(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One line of the trail. `outcome`: delivered, accepted, skipped, retry, unknown, parked, resent, dropped."""
+    """One line of the trail. `outcome`: delivered, accepted, skipped, retry, unknown, parked, resent, dropped; and
+    acknowledged or changed, which a person did."""
 
     at: str
     connection: str
@@ -220,6 +270,9 @@ class AuditEntry:
     request_id: str = ""
     duration_ms: int = 0
     reason: str = ""
+    by: str = ""
+    """Who did it, where it was a person: `Anna Müller (8ea0e38b-…)`. Of an entry that tells of what somebody did at the
+    destination, `version` is `<when>~<id there>`, and its time is that of the writing."""
     delivery: str = ""
     previous: str = ""
     """Hash of the entry before this one, of the same record and destination."""
@@ -264,7 +317,7 @@ class AccessTokens(Protocol):
     def access_token(self, connection: str, kind: str, *, rejected: str = "") -> str:
         """A live token of `kind`; another one than `rejected`.
 
-        Kinds are `zoho`, `microsoft.bot`, `microsoft.graph` and `microsoft.delegated`.
+        Kinds are `zoho`, `microsoft.bot`, `microsoft.graph`, `microsoft.delegated` and `monday`.
         """
         ...
 

@@ -31,11 +31,12 @@ from ml_connector.errors import (
     Undeliverable,
 )
 from ml_connector.events import DELETED, Delivery, Event, Version
-from ml_connector.gaps import Gap, Page, Reading, Walk, stamp
+from ml_connector.gaps import Gap, Page, Reading, Walk
 from ml_connector.modules import MODULES
 from ml_connector.ports import Books, Clock, Deliveries, Known, Memory, Queue
 from ml_connector.records import BadRecord, Record, deleted, read, same_status
 from ml_connector.routing import destinations_for, unsaid_by
+from ml_connector.times import stamp
 
 OVERLAP = timedelta(minutes=10)
 """How far behind its cursor a run looks again: Zoho's lists may lag."""

@@ -22,6 +22,8 @@ STATUSES = {"voided": "void", "canceled": "cancelled", "nonbillable": "non-billa
 """Zoho's other words for the same status, and the one that is used (6.5)."""
 OFFICE = ("location_name", "branch_name")
 """What Zoho may call the office of a record; newer organizations have locations, older ones branches (unconfirmed)."""
+_NOT_PAID = ("credits_applied", "vendor_credits_applied", "write_off_amount")
+"""What lowers a document's balance without a payment."""
 _APPLIED = ("amount_applied", "credited_amount", "amount")
 
 
@@ -45,6 +47,15 @@ class Applied:
     """A document that a payment or a credit settles, and by how much."""
 
     number: str
+    amount: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment towards a document, as far as the document tells of it. `amount` is in its currency."""
+
+    date: Date | None
+    mode: str
     amount: Decimal | None
 
 
@@ -170,6 +181,46 @@ def deleted(module: str, payload: Payload, number: str = "") -> Record:
     """
     record = read(module, payload)
     return replace(record, number=record.number or number, status=DELETED)
+
+
+def credited(record: Record) -> bool:
+    """Whether something else than payments has lowered its balance, or that cannot be read: it is no part of it."""
+    try:
+        return any(_money(record.raw, name) for name in _NOT_PAID)
+    except BadRecord:
+        return True
+
+
+def unapplied(record: Record) -> Decimal | None:
+    """What of a payment pays no document yet; None if nothing is left, or what is said is not readable.
+
+    Zoho has two names for it: one for customers' payments, one for vendors' (6.2).
+    """
+    try:
+        return _money(record.raw, "unused_amount") or record.balance or None
+    except BadRecord:
+        return None
+
+
+def last_payment(record: Record) -> Payment | None:
+    """The newest payment that the document names: bills list theirs, of an invoice only the date is said (6.5).
+
+    None where credits may have settled it, and where what is said is not readable: it is no part of the record.
+    """
+    payload = record.raw
+    try:
+        paid = [
+            Payment(_date(row, "date"), _text(row, "payment_mode"), _money(row, "amount"))
+            for row in _rows(payload, "payments")
+        ]
+        if paid:
+            return max(paid, key=lambda each: str(each.date or ""))
+        if credited(record):
+            return None
+        day = _date(payload, "last_payment_date")
+    except BadRecord:
+        return None
+    return Payment(day, "", None) if day else None
 
 
 def same_status(word: str) -> str:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
+
+from ml_connector.times import stamp
 
 SETTLE = 21.0
 """Seconds between a new secret and its use by Zoho. Who has just looked for newer secrets does not look again for 15
@@ -37,8 +39,7 @@ def begin(
     for name in endpoints:
         each = stored["endpoints"][name]
         if len(each["secrets"]) == 1:
-            stamp = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            changed[name] = {**each, "secrets": [*each["secrets"], invent()], "rotated_at": stamp}
+            changed[name] = {**each, "secrets": [*each["secrets"], invent()], "rotated_at": stamp(now)}
     return {**stored, "endpoints": {**stored["endpoints"], **changed}}, list(changed)
 
 

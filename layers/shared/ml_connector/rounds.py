@@ -26,12 +26,12 @@ from typing import Protocol
 
 from ml_connector.connections import Connection
 from ml_connector.errors import ConnectorError, NeedsAttention, NotAllowed, Undeliverable
-from ml_connector.gaps import stamp
 from ml_connector.limits import Quota
 from ml_connector.modules import MODULES
 from ml_connector.ports import Clock
 from ml_connector.reconcile import Found, Reconcile, tracks
 from ml_connector.records import BadRecord, timestamp
+from ml_connector.times import stamp
 
 EVERY = timedelta(minutes=15)
 MINUTE = timedelta(minutes=1)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Protocol
 
 from ml_connector.connections import Connection
 from ml_connector.errors import ConfigError, NeedsAttention
 from ml_connector.links import ConsentRefused, Door, Leases, Link, Links, Secrets, only_writer
 from ml_connector.ports import Clock, Issued
+from ml_connector.times import stamp
 
 SEND = "ChannelMessage.Send"
 EDIT = "ChannelMessage.ReadWrite"
@@ -159,12 +160,12 @@ class ServiceAccount:
             "user_id": grant.person.id,
             "user": grant.person.address,
             "scopes": list(wanted),
-            "at": _stamp(now),
+            "at": stamp(now),
             "by": link.by,
         }
         token = {
             "access_token": grant.issued.access_token,
-            "expires_at": _stamp(now + timedelta(seconds=grant.issued.lifetime)),
+            "expires_at": stamp(now + timedelta(seconds=grant.issued.lifetime)),
         }
         tokens = {**credentials.get("tokens", {}), KIND: token}
         refusals = {kind: each for kind, each in credentials.get("refusals", {}).items() if kind != KIND}
@@ -181,7 +182,3 @@ class ServiceAccount:
         if not credentials.get("client_id"):
             raise ConfigError(f"store the app's secret first: mlc credentials set {connection.name} microsoft")
         return credentials
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

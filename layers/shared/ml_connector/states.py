@@ -5,14 +5,19 @@
     new ─► sending ── succeed ─► done ── claim (a newer version) ────┤
               ├── bury ────────► done                                │
               ├── wait ────────► waiting ── claim ───────────────────┤
+              ├── gather ──────► waiting ── tell ──► done            │
               ├── refuse ──────► parked ─── claim (sent again) ──────┤
               └── lose ────────► unknown ── found ─► done            │
-                                    └────── absent ─► waiting ───────┘
+                                    ├────── advance ─► waiting ──────┤
+                                    └────── absent ──► waiting ──────┘
 
 `sending` holds a lease and its owner's name; nobody else writes meanwhile. When the lease has ended, the owner has
 crashed: whoever comes next makes its last move for it, `lose` if a create was under way, else `wait`. `skip`, `park`
 and `fail` leave the state as it is: a version that is already there, a message that a person must see, an attempt that
 ended before its claim. Only a create becomes `unknown`: an update that may have happened is `waiting`, and made again.
+`advance` is `found` where another step follows; a step that is answered needs no move, the next claim follows it.
+`gather` leaves a message to a digest, from any state but `unknown`; `tell` is the digest's, when it is there, and
+`refuse` when a person gives it up.
 `bury` ends what asks for no call, as the deletion of what is not there, from any state but `unknown`.
 """
 
@@ -31,10 +36,13 @@ MOVES: Mapping[str, Mapping[str, str]] = {
     "succeed": {"sending": "done"},
     "bury": dict.fromkeys(("new", "sending", "waiting", "parked", "done"), "done"),
     "wait": {"sending": "waiting"},
-    "refuse": {"sending": "parked"},
+    "refuse": dict.fromkeys(("sending", "waiting"), "parked"),
     "lose": {"sending": "unknown"},
     "found": {"unknown": "done"},
     "absent": {"unknown": "waiting"},
+    "advance": {"unknown": "waiting"},
+    "gather": dict.fromkeys(("new", "sending", "waiting", "parked", "done"), "waiting"),
+    "tell": {"waiting": "done"},
     "skip": _AT_REST | {"new": "done"},
     "park": _AT_REST | {"new": "parked"},
     "fail": _AT_REST | {"new": "waiting"},

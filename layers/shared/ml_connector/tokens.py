@@ -27,6 +27,7 @@ from typing import Any, Protocol
 from ml_connector import limits
 from ml_connector.errors import NeedsAttention, RetryLater, Throttled, Undeliverable, Unknown
 from ml_connector.ports import Clock, Issued
+from ml_connector.times import stamp
 
 EARLY = timedelta(minutes=5)
 """How long before its end a token is refreshed, at least."""
@@ -48,6 +49,8 @@ _NEW_ONES_REFUSED = {
     "or the user who gave access may not use it any more",
     "microsoft": "Microsoft refuses access tokens that were only just issued: the app or the account was blocked, or "
     "is not the one that may post there",
+    "monday": "monday.com refuses access tokens that were only just issued: the app was uninstalled, or the user who "
+    "gave access may not use it any more, or the account allows only some addresses",
 }
 _WAYS_OUT = {"microsoft.bot": "credentials", "microsoft.graph": "credentials"}
 """Of such a refusal; that of the others is a new consent."""
@@ -98,9 +101,8 @@ class Agenda(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """`kind` is `zoho`, `microsoft.bot`, `microsoft.graph` or `microsoft.delegated`; its first part names the secret.
-
-    `faulted` hears of what went wrong in the schedule's run though no vendor said so.
+    """`kind` is `zoho`, `microsoft.bot`, `microsoft.graph`, `microsoft.delegated` or `monday`; its first part names the
+    secret. `faulted` hears of what went wrong in the schedule's run though no vendor said so.
     """
 
     secrets: Secrets
@@ -134,8 +136,8 @@ class Tokens:
         Counts of `refreshed`, `failed` (a person must act), `waiting` (for the next run) and `faulted`.
         """
         now = self.clock()
-        stamp, until = _stamp(now), now + left
-        due = sorted((each for each in self.agenda.all() if each.due_at <= stamp), key=lambda each: each.due_at)
+        at, until = stamp(now), now + left
+        due = sorted((each for each in self.agenda.all() if each.due_at <= at), key=lambda each: each.due_at)
         counts = Counter({"refreshed": 0, "failed": 0, "waiting": 0, "faulted": 0})
         if self.workers == 1 or len(due) < 2:
             counts.update(self._scheduled(each, until) for each in due)
@@ -213,12 +215,12 @@ class Tokens:
             raise
         now = self.clock()
         expires = now + timedelta(seconds=issued.lifetime)
-        token = {"access_token": issued.access_token, "expires_at": _stamp(expires)}
+        token = {"access_token": issued.access_token, "expires_at": stamp(expires)}
         refusal = None if not rejected and _survived(credentials, kind) else _refusal(credentials, kind)
         if refusal and not refusal.get("tokens_refused"):
             refusal = None  # it was of the credentials, and a token is the vendor's yes to them
         if rejected or refusal:
-            token["instead_at"] = _stamp(now)
+            token["instead_at"] = stamp(now)
         self._store(connection, kind, credentials, token=token, refusal=refusal, keep=issued.keep)
         self._note(connection, kind, expires, refusal)
         return issued.access_token
@@ -239,7 +241,7 @@ class Tokens:
     ) -> None:
         now = self.clock()
         refusal = {
-            "at": _stamp(now),
+            "at": stamp(now),
             "of": _digest(credentials),
             "reason": error.reason,
             "remedy": error.remedy,
@@ -250,7 +252,7 @@ class Tokens:
 
     def _attend(self, connection: str, kind: str, due: datetime, refusal: Mapping[str, str]) -> None:
         command = remedy(connection, kind, refusal["remedy"])
-        self.agenda.set(Due(connection, kind, _stamp(due), "needs_attention", refusal["reason"], command))
+        self.agenda.set(Due(connection, kind, stamp(due), "needs_attention", refusal["reason"], command))
 
     def _put_off(self, connection: str, kind: str, credentials: Mapping[str, Any], after: float, reason: str) -> None:
         due = self.clock() + timedelta(seconds=after)
@@ -258,7 +260,7 @@ class Tokens:
             # A vendor that is busy takes nothing back of what it refused.
             self._attend(connection, kind, due, refusal)
         else:
-            self.agenda.set(Due(connection, kind, _stamp(due), "ok", reason))
+            self.agenda.set(Due(connection, kind, stamp(due), "ok", reason))
 
     def _store(
         self,
@@ -276,7 +278,13 @@ class Tokens:
         `keep` goes in with the token, in one write: of two refresh tokens the newer one must not be lost.
         """
         purpose = _purpose(kind)
-        if self.secrets.newest(connection, purpose) != credentials:
+        try:
+            changed = self.secrets.newest(connection, purpose) != credentials
+        except RetryLater:
+            if not keep:
+                raise
+            changed = False  # a refresh token that was spent for this one is worth more than the doubt
+        if changed:
             # A person has put in others meanwhile: these must not be written over.
             raise RetryLater(f"the {purpose} credentials of {connection} have just changed", 3)
         tokens, refusals = dict(credentials.get("tokens", {})), dict(credentials.get("refusals", {}))
@@ -293,12 +301,13 @@ class Tokens:
         if refusal:
             self._attend(connection, kind, due, refusal)
         else:
-            self.agenda.set(Due(connection, kind, _stamp(due), "ok"))
+            self.agenda.set(Due(connection, kind, stamp(due), "ok"))
 
 
 def remedy(connection: str, kind: str, what: str) -> str:
     """What a person types: `what` is NeedsAttention's."""
-    if what == "consent":
+    # An app itself signs in nowhere: once an administrator has agreed, credentials that are stored anew are tried.
+    if what == "consent" and kind not in ("microsoft.bot", "microsoft.graph"):
         return f"mlc auth {_purpose(kind)} {connection}"
     return f"mlc credentials set {connection} {_purpose(kind)}"
 
@@ -329,7 +338,3 @@ def _purpose(kind: str) -> str:
 
 def _moment(stamp: str) -> datetime:
     return datetime.fromisoformat(stamp)
-
-
-def _stamp(moment: datetime) -> str:
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"

@@ -19,6 +19,7 @@ from ml_connector.errors import NeedsAttention, RetryLater, Undeliverable, Unkno
 from ml_connector.modules import ACTIONS, MODULES
 from ml_connector.ports import Clock
 from ml_connector.routing import hears
+from ml_connector.times import stamp
 
 PREFIX = "ml-connector"
 RULE_TYPES: Mapping[str, tuple[str, ...]] = {
@@ -528,7 +529,7 @@ class _Work:
             settings.update_webhook(self.connection, self.webhook_id, body)
         else:
             self.webhook_id = self._created(body)
-        given_at = self.setup.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+        given_at = stamp(self.setup.clock())
         same = self.installed.webhook_id == self.webhook_id
         rule_id = self.installed.workflow_id if same else ""
         self._remember(Installed(self.webhook_id, rule_id, secret_hash(self.each.secret), given_at))

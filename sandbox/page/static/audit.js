@@ -1,15 +1,15 @@
 // The audit trail, newest first, and the story of one record as a timeline. The story's address is in the hash.
 
 import { byId, el, link, sync } from "./dom.js";
-import { moment, seconds, span, words } from "./format.js";
+import { initials, moment, person, seconds, span } from "./format.js";
+import { behind, byPeople, happened, listed, sentence, since, title, told } from "./trail.js";
 
 let entries = [];
 let more = false;
+let cameFrom = "";
 
 const record = (entry) => ({ connection: entry.connection, module: entry.module, id: entry.record_id });
 const address = (one) => `#story/${[one.connection, one.module, one.id].map(encodeURIComponent).join("/")}`;
-const title = (entry) => `${words(entry.module)} ${entry.number || entry.record_id}`;
-const action = (entry) => entry.event.split(".").at(-1);
 const same = (entry, one) =>
   entry.connection === one.connection && entry.module === one.module && entry.record_id === one.id;
 
@@ -17,15 +17,23 @@ const same = (entry, one) =>
 export function showAudit(data) {
   ({ entries, more } = data);
   draw();
+  document.querySelectorAll("[data-story]").forEach(light);
 }
 
-/** Goes to the story behind a Teams message or a monday item. */
-export function openStory(externalId) {
-  const entry = entries.find((one) => one.external_id && one.external_id === externalId);
-  if (entry) location.hash = address(record(entry));
+/** A button that goes to the story behind a Teams message or a monday item; dead while the trail has none. */
+export function storyButton(externalId, props, ...children) {
+  const open = () => {
+    const entry = behind(entries, externalId);
+    if (entry) location.hash = address(record(entry));
+  };
+  const button = el("button", { type: "button", "data-story": externalId, ...props, onclick: open }, ...children);
+  light(button);
+  return button;
 }
 
-let cameFrom = "";
+function light(button) {
+  button.disabled = !behind(entries, button.dataset.story);
+}
 
 addEventListener("hashchange", () => {
   const one = wanted();
@@ -59,10 +67,11 @@ function draw() {
 }
 
 // Two refused calls may have come in one millisecond: their places from the beginning tell them apart.
-const identity = (entry, place) => `${entry.at}/${entry.delivery ?? entries.length - place}/${entry.outcome}/${entry.attempt}`;
+const identity = (entry, place, of = entries) => `${entry.at}/${entry.delivery ?? of.length - place}/${entry.outcome}/${entry.attempt}`;
 
 function drawTrail() {
-  const items = entries.length ? entries.map((entry, place) => ({ key: identity(entry, place), entry })) : [{ key: "none" }];
+  const rows = listed(entries);
+  const items = rows.length ? rows.map((entry, place) => ({ key: identity(entry, place, rows), entry })) : [{ key: "none" }];
   sync(byId("trail"), items, (one) => one.key, ({ entry }) => (entry ? draws(entry) : empty()));
 }
 
@@ -87,51 +96,55 @@ function turnedAway(entry) {
 const mark = (outcome) => el("span", { class: `outcome ${outcome}` }, outcome);
 
 function line(entry) {
+  const others = entry.waits > 1 ? ` and ${entry.waits - 1} more` : "";
+  const tells = entry.tells && `${entry.tells} told in the digest`;
+  const why = [entry.by && !byPeople(entry) && `by ${person(entry.by)}`, tells, entry.reason].filter(Boolean).join(" · ");
   return el("a", { class: "entry", href: address(record(entry)) },
     el("time", { datetime: entry.at, title: moment(entry.at) }, seconds(entry.at)),
     mark(entry.outcome),
-    el("span", { class: "what" }, el("strong", {}, title(entry)), ` ${action(entry)}`),
+    el("span", { class: "what" }, el("strong", {}, title(entry)), ` ${happened(entry)}${others}`),
     el("span", { class: "where" }, entry.destination),
-    entry.reason ? el("span", { class: "why" }, entry.reason) : null);
+    why ? el("span", { class: "why" }, why) : null);
 }
 
 function drawStory(one) {
   const steps = entries.filter((entry) => same(entry, one)).reverse();
   const last = steps.at(-1);
   const head = { key: "head", title: last ? title({ ...last, number: steps.findLast((step) => step.number)?.number }) : "", ...one };
-  const parts = [head, ...steps.map((entry, place) => ({ key: identity(entry, place), entry, since: place ? steps[0].at : "" }))];
-  sync(byId("story"), parts, (part) => part.key, (part) => (part.entry ? step(part.entry, part.since) : heading(part)));
+  const parts = [head, ...steps.map((entry, place) => ({ key: identity(entry, place), entry, began: place ? steps[0].at : "" }))];
+  const records = told(entries, steps);
+  if (records.length) parts.push({ key: "told", records: records.map((entry) => [address(record(entry)), title(entry), entry.event]) });
+  sync(byId("story"), parts, (part) => part.key, (part) =>
+    part.entry ? step(part.entry, part.began) : part.records ? toldOf(part.records) : heading(part));
 }
 
 function heading(part) {
+  const id = part.module === "digest" ? part.id : `Zoho id ${part.id}`;
   return el("div", { class: "story-head" },
     el("a", { class: "back", href: "#audit-list" }, "← All entries"),
     el("h3", { tabindex: "-1" }, part.title || "This record has no entries (any more)."),
-    part.title ? el("p", {}, `Zoho id ${part.id} · connection ${part.connection}`) : null);
+    part.title ? el("p", {}, `${id} · connection ${part.connection}`) : null);
 }
 
-const DONE = { create: "Created in", update: "Updated in" };
-const SAID = {
-  accepted: "Accepted by",
-  skipped: "Nothing to do for",
-  retry: "To be tried again:",
-  unknown: "Outcome open:",
-  parked: "Parked:",
-  resent: "Sent again by a person:",
-  dropped: "Given up by a person:",
-};
+/** Of a digest: what it told, each with its own story. */
+function toldOf(records) {
+  return el("section", { class: "told" },
+    el("h4", {}, `It told of ${records.length}`),
+    el("ul", {}, records.map(([href, name, event]) => el("li", {}, el("a", { href }, name), ` ${event}`))));
+}
 
-function step(entry, since) {
-  const said = entry.outcome === "delivered" ? (DONE[entry.operation] ?? "Delivered to") : (SAID[entry.outcome] ?? entry.outcome);
+function step(entry, began) {
+  const did = since(entry);
   const glance = [
     entry.event,
     entry.attempt > 1 ? `attempt ${entry.attempt}` : "",
     entry.duration_ms ? span(entry.duration_ms) : "",
     entry.status ? `answered ${entry.status}` : "",
-    entry.origin === "webhook" ? "" : `by ${entry.origin}`,
+    entry.origin === "webhook" ? "" : byPeople(entry) ? `told by ${entry.origin}` : `by ${entry.origin}`,
   ];
   const ids = [
-    ["Receipt", entry.external_id],
+    [{ acknowledged: "Reply", changed: "Item" }[entry.outcome] ?? "Receipt", entry.external_id],
+    ["By", entry.by],
     ["Version", entry.version],
     ["Request", entry.request_id],
     ["Correlation", entry.correlation_id],
@@ -139,12 +152,15 @@ function step(entry, since) {
   ];
   return el("article", { class: `step ${entry.outcome}` },
     el("header", {},
-      el("strong", {}, `${said} ${entry.destination}`),
+      byPeople(entry) ? el("span", { class: "avatar person", "aria-hidden": "true" }, initials(person(entry.by ?? ""))) : null,
+      el("strong", {}, sentence(entry)),
       mark(entry.outcome),
-      el("time", { datetime: entry.at, title: moment(entry.at) }, seconds(entry.at), since ? ` · +${span(new Date(entry.at) - new Date(since))}` : "")),
+      el("time", { datetime: entry.at, title: moment(entry.at) }, seconds(entry.at), began ? ` · +${span(new Date(entry.at) - new Date(began))}` : "")),
+    entry.by && !byPeople(entry) ? el("p", { class: "why" }, `by ${person(entry.by)}`) : null,
     entry.reason ? el("p", { class: "why" }, entry.reason) : null,
+    did ? el("p", { class: "why" }, `on ${did}`) : null,
     el("p", { class: "glance" }, glance.filter(Boolean).join(" · ")),
     el("details", {}, el("summary", {}, "Ids"),
       el("dl", {}, ids.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))))),
-    entry.link ? link(entry.link, "Open where it was delivered") : null);
+    entry.link ? link(entry.link, entry.outcome === "acknowledged" ? "Open the reply" : "Open where it was delivered") : null);
 }

@@ -1,7 +1,8 @@
-// The monday board: groups of items, a cell per column in the manner of its type.
+// The monday board: groups of items with their subitems, a cell per column in the manner of its type.
 
-import { byId, el, link, sync } from "./dom.js";
-import { date, ink, number } from "./format.js";
+import { storyButton } from "./audit.js";
+import { byId, el, folder, isOpen, link, sync } from "./dom.js";
+import { date, ink, number, tally } from "./format.js";
 
 // monday's colours by the id of a status label (contracts: monday 4).
 const COLOURS = {
@@ -13,38 +14,48 @@ const COLOURS = {
   158: "#a1e3f6", 159: "#cd9282", 160: "#175a63",
 }; // prettier-ignore
 
-/** Shows `{board}`; `open(externalId)` leads from an item to its story. */
-export function showBoard({ board }, open) {
-  byId("board-name").textContent = board ? `${board.name} · ${count(active(board).length, "item")}` : "";
-  sync(byId("items"), [board ? { key: board.id, head: board.columns } : { key: "none" }], (one) => one.key, (one) =>
-    one.head ? table(board) : nothing("No board yet.", "It appears when the stand-in of monday has one."));
-  if (board) fill(byId("items").querySelector("table"), board, open);
+let board = null;
+const turned = new Set();
+
+/** Shows `{board}`. */
+export function showBoard(data) {
+  board = data.board;
+  draw();
 }
 
-const active = (board) => board.items.filter((item) => item.state === "active");
+function draw() {
+  const state = board && board.state !== "active" ? ` · this board is ${board.state}` : "";
+  byId("board-name").textContent = board ? `${board.name} · ${count(active(board.items).length, "item")}${state}` : "";
+  // A cell may look different under other settings of its column, so the columns are part of what the table shows.
+  const shown = board ? { key: board.id, heads: [board.columns, board.subitem_columns] } : { key: "none" };
+  sync(byId("items"), [shown], (one) => one.key, (one) =>
+    one.heads ? table() : nothing("No board yet.", "It appears when the stand-in of monday has one."));
+  if (board) fill(byId("items").querySelector("table"));
+}
+
+const active = (items) => items.filter((item) => item.state === "active");
 const count = (many, noun) => `${many} ${noun}${many === 1 ? "" : "s"}`;
-const columns = (board) => board.columns.filter((column) => !column.archived);
+const live = (columns) => columns.filter((column) => !column.archived);
 
 function nothing(title, text) {
   return el("div", { class: "empty" }, el("strong", {}, title), el("p", {}, text));
 }
 
-function table(board) {
-  const heads = columns(board).map((column) => el("th", { scope: "col", class: `t-${column.type}` }, column.title));
-  return el("table", {}, el("caption", { class: "unseen" }, `Board ${board.name}`),
-    el("thead", {}, el("tr", {}, el("th", { scope: "col", class: "name" }, "Item"), heads)));
+const heads = (columns, name) => el("thead", {}, el("tr", {},
+  el("th", { scope: "col", class: "name" }, name),
+  live(columns).map((column) => el("th", { scope: "col", class: `t-${column.type}` }, column.title))));
+
+function table() {
+  return el("table", {}, el("caption", { class: "unseen" }, `Board ${board.name}`), heads(board.columns, "Item"));
 }
 
-function fill(node, board, open) {
-  const groups = board.groups.filter((group) => !group.archived && !group.deleted);
+function fill(node) {
   let body = node.tHead.nextSibling;
-  for (const group of groups) {
+  for (const group of board.groups.filter((one) => !one.archived && !one.deleted)) {
     if (!body) node.append((body = el("tbody")));
-    const items = board.items.filter((item) => item.group === group.id);
-    const rows = [{ id: "title", title: group.title, many: items.length }, ...items];
-    if (!items.length) rows.push({ id: "empty" });
-    // A cell may look different under other settings of its column, so these are part of what a row shows.
-    sync(body, rows, (one) => one.id, (one) => row(one, board, open));
+    body.style.setProperty("--group", group.color);
+    body.classList.toggle("closed", !isOpen(turned, group.id, true));
+    sync(body, rows(group), (one) => one.id, row);
     body = body.nextSibling;
   }
   while (body) {
@@ -54,23 +65,94 @@ function fill(node, board, open) {
   }
 }
 
-function row(item, board, open) {
-  const shown = columns(board);
-  if (item.id === "title") {
-    const inside = el("span", { class: "group" }, item.title, el("small", {}, count(item.many, "item")));
-    return el("tr", { class: "group-row" }, el("th", { colspan: shown.length + 1, scope: "rowgroup" }, inside));
-  }
-  if (item.id === "empty") {
-    const text = "An item appears here when Zoho Books sends a new record.";
-    return el("tr", {}, el("td", { class: "none", colspan: shown.length + 1 }, el("span", {}, text)));
-  }
+/** The first item with subitems, which is unfolded at first: so everybody sees that there are some. */
+function example() {
+  const items = board.groups.flatMap((group) => active(board.items).filter((item) => item.group === group.id));
+  return items.find((item) => active(item.subitems).length)?.id;
+}
+
+/** What the rows of a group show: its title, its items, below an open item its subitems, and how its statuses are. */
+function rows(group) {
+  const items = board.items.filter((item) => item.group === group.id);
+  const first = example();
+  const shown = items.flatMap(({ subitems, ...item }) => {
+    const lines = subitems.filter((one) => one.state !== "deleted");
+    const open = item.id === first;
+    const own = { id: item.id, item, lines: active(lines).length, folds: lines.length > 0, open };
+    return own.folds && isOpen(turned, item.id, open) ? [own, { id: `${item.id}/lines`, of: item.name, lines }] : [own];
+  });
+  return [
+    { id: "title", group, many: active(items).length },
+    ...(items.length ? shown : [{ id: "empty" }]),
+    ...(active(items).length ? [{ id: "sum", battery: statuses(active(items)) }] : []),
+  ];
+}
+
+function row(one) {
+  if (one.group) return groupRow(one);
+  if (one.item) return itemRow(one);
+  if (one.of) return linesRow(one);
+  if (one.battery) return sumRow(one.battery);
+  const text = "An item appears here when Zoho Books sends a new record.";
+  return el("tr", {}, el("td", { class: "none", colspan: live(board.columns).length + 1 }, el("span", {}, text)));
+}
+
+function groupRow({ group, many }) {
+  const show = (open, button) => button.closest("tbody").classList.toggle("closed", !open);
+  const fold = folder({ turned, key: group.id, open: true, show, class: "group" }, group.title);
+  const inside = el("div", {}, fold, el("small", {}, count(many, "item")));
+  return el("tr", { class: "group-row" }, el("th", { colspan: live(board.columns).length + 1, scope: "rowgroup" }, inside));
+}
+
+function itemRow({ item, lines, folds, open }) {
   const gone = item.state !== "active";
-  const name = el("button", { type: "button", class: "item", title: `${item.name}: show its story`, onclick: () => open(item.id) }, item.name);
+  const from = board.groups.find((group) => group.id === item.moved_from)?.title;
+  const show = () => {
+    draw();
+    byId("items").querySelector(".lines.fresh")?.classList.remove("fresh"); // it is not news, it was only folded in
+  };
   return el("tr", { class: gone ? "gone" : null },
-    el("th", { scope: "row", class: "name" }, el("div", {}, name,
+    el("th", { scope: "row", class: "name" }, el("div", {},
+      folds ? folder({ turned, key: item.id, open, show, class: "fold", "aria-label": `Subitems of ${item.name}` }) : el("span", { class: "fold" }),
+      storyButton(item.id, { class: "item", title: `${item.name}: show its story` }, item.name),
+      lines ? el("span", { class: "count", title: count(lines, "subitem") }, String(lines)) : null,
       gone ? el("span", { class: "badge" }, item.state) : null,
-      item.updates.length ? el("span", { class: "badge", title: "Updates below the item" }, count(item.updates.length, "update")) : null)),
-    shown.map((column) => cell(column, item.text[column.id], item.raw[column.id])));
+      from ? el("span", { class: "badge", title: `moved here from ${from}` }, "moved") : null,
+      item.updates.length ? el("span", { class: "bubble", title: item.updates[0].text_body ?? item.updates[0].body },
+        String(item.updates.length), el("span", { class: "unseen" }, item.updates.length === 1 ? " update" : " updates")) : null)),
+    live(board.columns).map((column) => cell(column, item.text[column.id], item.raw[column.id])));
+}
+
+function linesRow({ of, lines }) {
+  const columns = live(board.subitem_columns);
+  const inner = el("table", {}, el("caption", { class: "unseen" }, `Subitems of ${of}`), heads(columns, "Subitem"),
+    el("tbody", {}, lines.map((line) => el("tr", { class: line.state === "active" ? null : "gone" },
+      el("th", { scope: "row", class: "name" }, el("div", {}, el("span", { class: "item", title: line.name }, line.name),
+        line.state === "active" ? null : el("span", { class: "badge" }, line.state))),
+      columns.map((column) => cell(column, line.text[column.id], line.raw[column.id]))))));
+  return el("tr", { class: "lines" }, el("td", { colspan: live(board.columns).length + 1 }, el("div", {}, inner)));
+}
+
+/** How many items of a group have which status: `[[text, colour, count], …]`, of its first status column. */
+function statuses(items) {
+  const column = live(board.columns).find((one) => one.type === "status");
+  if (!column) return [];
+  const held = items.filter((item) => item.text[column.id]);
+  const colours = Object.fromEntries(held.map((item) => [item.text[column.id], colour(column, item.raw[column.id])]));
+  return tally(held.map((item) => item.text[column.id])).map(([text, many]) => [text, colours[text], many]);
+}
+
+function sumRow(battery) {
+  const first = live(board.columns).find((column) => column.type === "status");
+  const said = battery.map(([text, , many]) => `${many} ${text}`).join(", ");
+  const bar = el("div", { class: "battery", role: "img", "aria-label": said, title: said }, battery.map(([, ground, many]) => {
+    const part = el("span");
+    part.style.backgroundColor = ground;
+    part.style.flexGrow = many;
+    return part;
+  }));
+  return el("tr", { class: "sum" }, el("td", { class: "name" }),
+    live(board.columns).map((column) => el("td", { class: `t-${column.type}` }, column === first ? bar : null)));
 }
 
 function cell(column, text, raw) {
@@ -102,12 +184,16 @@ function cell(column, text, raw) {
   return box;
 }
 
-function status(column, text, raw) {
+function colour(column, raw) {
   const label = column.settings.labels?.find((one) => one.id === raw.index);
-  const colour = COLOURS[label?.id] ?? COLOURS[5];
+  return COLOURS[label?.id] ?? COLOURS[5];
+}
+
+function status(column, text, raw) {
+  const ground = colour(column, raw);
   const pill = el("span", { class: "pill" }, text);
-  pill.style.backgroundColor = colour;
-  pill.style.color = ink(colour);
+  pill.style.backgroundColor = ground;
+  pill.style.color = ink(ground);
   return pill;
 }
 

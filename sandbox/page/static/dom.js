@@ -18,9 +18,12 @@ export function link(url, text, props = {}) {
   return el("a", { ...props, href: url, target: "_blank", rel: "noopener noreferrer" }, text);
 }
 
+const controls = (node) => [node, ...node.querySelectorAll("a, button, summary, [tabindex]")];
+
 /**
  * Makes the children of `parent` show `items` in order. A child whose item did not change is left alone, so that
- * nothing flickers, no focus is lost and no scrolling jumps. After the first time, what is new or changed is marked.
+ * nothing flickers and no scrolling jumps; in one that did, the same control keeps the focus. After the first time,
+ * what is new or changed is marked.
  */
 export function sync(parent, items, key, make) {
   const before = parent.shown ?? new Map();
@@ -34,10 +37,10 @@ export function sync(parent, items, key, make) {
     if (entry?.state !== state) {
       const node = make(item);
       if (!first) node.classList.add("fresh");
-      if (entry) {
-        if (place === entry.node) place = entry.node.nextSibling;
-        entry.node.remove();
-      }
+      const focused = entry ? controls(entry.node).indexOf(document.activeElement) : -1;
+      if (entry) entry.node.replaceWith(node);
+      if (place === entry?.node) place = node;
+      if (focused >= 0) controls(node)[focused]?.focus({ preventScroll: true });
       entry = { node, state };
     }
     after.set(name, entry);
@@ -57,5 +60,22 @@ export function forget(parent) {
   parent.replaceChildren();
   delete parent.shown;
 }
+
+/**
+ * A button that folds something out and in; `show(open)` does it. `turned` remembers, by `key`, what people have turned
+ * from how it was at first, `open` or not, so that what is drawn anew stays as they want it.
+ */
+export function folder({ turned, key, open = false, show, ...props }, ...children) {
+  const button = el("button", { type: "button", "aria-expanded": String(isOpen(turned, key, open)), ...props }, ...children);
+  button.addEventListener("click", () => {
+    if (!turned.delete(key)) turned.add(key);
+    const now = isOpen(turned, key, open);
+    button.setAttribute("aria-expanded", String(now));
+    show(now, button);
+  });
+  return button;
+}
+
+export const isOpen = (turned, key, open = false) => turned.has(key) !== open;
 
 export const byId = (id) => document.getElementById(id);

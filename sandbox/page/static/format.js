@@ -52,10 +52,35 @@ export function ink(background) {
 const MODULES = {
   customer_payment: "Payment received",
   vendor_payment: "Payment made",
+  feedback: "Note on",
 };
 
 /** `purchase_order` as `Purchase order`. */
 export function words(name) {
   const text = MODULES[name] ?? name.replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** `Asha Rao (e5f6a7b8-…)` as `Asha Rao`. */
+export const person = (by) => by.replace(/ \([^()]*\)$/, "");
+
+/** `Asha Rao`, `Asha Rao and Jon Ek`, `Asha Rao, Jon Ek and 2 others`; each name once. */
+export function among(names) {
+  const each = [...new Set(names)];
+  const others = each.length - 2;
+  if (others > 0) return `${each[0]}, ${each[1]} and ${others} ${others === 1 ? "other" : "others"}`;
+  return each.join(" and ");
+}
+
+/** The first letters of the first and the last word of a name: `AR`. */
+export function initials(name) {
+  const parts = name.split(/\s+/).filter(Boolean).map((word) => [...word][0].toUpperCase());
+  return parts.length > 1 ? parts[0] + parts.at(-1) : (parts[0] ?? "?");
+}
+
+/** How many of which text there are: `[[text, count], …]`, in the order in which they first come. */
+export function tally(texts) {
+  const counts = new Map();
+  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
+  return [...counts];
 }

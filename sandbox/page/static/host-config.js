@@ -71,7 +71,7 @@ export function hostConfig(dark) {
     imageSizes: { small: 32, medium: 52, large: 100 },
     containerStyles,
     factSet: {
-      title: { weight: "Bolder", color: "Default", size: "Default", wrap: true, maxWidth: 130 },
+      title: { weight: "Bolder", color: "Default", size: "Default", wrap: true, maxWidth: 160 },
       value: { weight: "Default", color: "Default", size: "Default", wrap: true },
       spacing: 16,
     },

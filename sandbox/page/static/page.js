@@ -1,14 +1,15 @@
 // Asks for news once a second and hands it to the parts of the page. An unchanged answer costs no drawing.
 
-import { openStory, showAudit } from "./audit.js";
+import { showAudit } from "./audit.js";
 import { showBoard } from "./board.js";
 import { byId, el, sync } from "./dom.js";
 import { showChannels } from "./teams.js";
 
 const COUNTS = [
   ["accepted", "Accepted", "webhooks from Zoho Books that the queue has taken"],
-  ["delivered", "Delivered", "messages and items made or updated"],
+  ["delivered", "Delivered", "deliveries that arrived: as a card, an item or a note, or told in a digest"],
   ["waiting", "Waiting", "deliveries in the queue, under way or put off"],
+  ["gathered", "Gathered now", "deliveries that still wait to be told together, in a digest"],
   ["parked", "Parked", "kept for a person, with the reason"],
   ["skipped", "Skipped", "repeated or late: already there, or something newer is"],
   ["refused", "Refused", "forged or broken calls, turned away at the door"],
@@ -23,8 +24,8 @@ function showSummary(summary) {
 const parts = [
   { path: "api/summary", show: showSummary },
   { path: "api/audit", show: showAudit },
-  { path: "api/channel", show: (data) => showChannels(data, openStory) },
-  { path: "api/board", show: (data) => showBoard(data, openStory) },
+  { path: "api/channel", show: showChannels },
+  { path: "api/board", show: showBoard },
 ];
 
 async function refresh(part) {

@@ -1,52 +1,56 @@
-// The Teams channel: its posts, newest first as Teams shows them, with cards drawn by Microsoft's own renderer.
+// Teams: a channel or a chat, its posts each with its thread, the last written in first. Cards are drawn by Microsoft's
+// own renderer.
 
-import { byId, el, forget, sync } from "./dom.js";
-import { moment, time } from "./format.js";
+import { storyButton } from "./audit.js";
+import { byId, el, folder, forget, isOpen, sync } from "./dom.js";
+import { among, initials, moment, time } from "./format.js";
 import { hostConfig } from "./host-config.js";
 import { markdown } from "./markdown.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const SENDERS = { bot: "ml-connector", workflows: "Workflows" };
+/** Replies below a post; earlier ones are behind a button. */
+const REPLIES = 3;
 
 let channels = [];
 let chosen = "";
+const turned = new Set();
 
-/** Shows `{channels: [{name, team, messages}]}`; `open(externalId)` leads from a message to its story. */
-export function showChannels(data, open) {
+/** Shows `{channels: [{name, messages, person?, deleted?}]}`; with `person` it is a chat. */
+export function showChannels(data) {
   channels = data.channels;
   if (!channels.some((channel) => channel.name === chosen)) chosen = channels[0]?.name ?? "";
-  draw(open);
+  draw();
 }
 
 dark.addEventListener("change", () => {
   forget(byId("messages"));
-  draw(lastOpen);
+  draw();
 });
 
-let lastOpen;
-
-function draw(open) {
-  lastOpen = open;
-  const shown = channels.map(({ name, messages }) => ({ name, count: messages.length, on: name === chosen }));
-  sync(byId("channels"), shown, (one) => one.name, (one) => tab(one, open));
+function draw() {
+  const shown = channels.map(({ messages, ...channel }) => ({ ...channel, count: messages.length, on: channel.name === chosen }));
+  sync(byId("channels"), shown, (one) => one.name, tab);
   const channel = channels.find((one) => one.name === chosen);
-  const messages = channel ? [...channel.messages].reverse() : [];
-  const items = messages.length ? messages : [{ id: "none" }];
+  const posts = (channel?.messages ?? []).toReversed().sort((one, other) => latest(other) - latest(one));
+  const items = [...(channel?.deleted ? [{ id: "gone" }] : []), ...(posts.length ? posts : [{ id: "none" }])];
   sync(byId("messages"), items, (one) => `${chosen}/${one.id}`, (one) =>
-    one.id === "none" ? empty(channel) : post(one, open),
-  );
+    one.id === "none" ? empty(channel) : one.id === "gone" ? gone(channel) : post(one));
 }
 
-function tab({ name, count, on }, open) {
+const latest = (post) => new Date((post.replies.at(-1) ?? post).at);
+
+function tab({ name, count, on, person, deleted }) {
   const choose = () => {
     chosen = name;
     forget(byId("messages"));
-    draw(open);
+    draw();
     byId("messages").scrollTop = 0;
-    [...byId("channels").children].find((one) => one.getAttribute("aria-pressed") === "true")?.focus();
   };
-  return el("button", { type: "button", "aria-pressed": String(on), onclick: choose },
-    el("span", {}, name), el("span", { class: "count", title: `${count} posts` }, String(count)));
+  return el("button", { type: "button", class: deleted ? "lost" : null, "aria-pressed": String(on), onclick: choose,
+    title: person ? `Chat of ml-connector with ${name}` : `Channel ${name}${deleted ? ", deleted" : ""}` },
+    person ? el("span", { class: "avatar person", "aria-hidden": "true" }, initials(name)) : null,
+    el("span", { class: "name" }, name), el("span", { class: "count", title: `${count} posts` }, String(count)));
 }
 
 function empty(channel) {
@@ -54,27 +58,49 @@ function empty(channel) {
   return el("div", { class: "empty" }, el("strong", {}, where), el("p", {}, "A card appears here when Zoho Books sends an event."));
 }
 
-function post(message, open) {
-  return el("div", { class: "post" },
-    one(message, open),
-    message.replies.length ? el("div", { class: "replies" }, message.replies.map((reply) => one(reply, open))) : null);
+function gone(channel) {
+  return el("p", { class: "notice" }, el("strong", {}, `“${channel.name}” was deleted in Teams.`),
+    " What was posted before is shown as it was; nothing more arrives.");
 }
 
-function one(message, open) {
-  const name = SENDERS[message.from] ?? message.from;
+const nameOf = (message) => message.by || (SENDERS[message.from] ?? message.from);
+
+function post(message) {
+  return el("div", { class: "post" }, one(message), message.replies.length ? thread(message) : null);
+}
+
+function thread({ id, replies }) {
+  const early = replies.slice(0, -REPLIES);
+  const box = el("div", { class: "replies" });
+  if (early.length) {
+    const before = el("div", { class: "early", hidden: !isOpen(turned, id) }, early.map(one));
+    const said = (open) =>
+      open ? "Show fewer replies" : `${early.length} earlier ${early.length === 1 ? "reply" : "replies"} from ${among(early.map(nameOf))}`;
+    const show = (open, button) => {
+      before.hidden = !open;
+      button.textContent = said(open);
+    };
+    box.append(folder({ turned, key: id, show, class: "earlier" }, said(isOpen(turned, id))), before);
+  }
+  box.append(...replies.slice(-REPLIES).map(one));
+  return box;
+}
+
+function one(message) {
   if (message.deleted) {
     return el("article", { class: "message deleted" }, el("p", {}, "This message has been deleted."));
   }
+  const name = nameOf(message);
+  const person = message.from === "person";
   return el("article", { class: "message" },
-    el("span", { class: `avatar ${message.from}`, "aria-hidden": "true" }, name.charAt(0).toUpperCase()),
+    el("span", { class: `avatar ${message.from}`, "aria-hidden": "true" }, initials(name)),
     el("header", {},
       el("strong", {}, name),
-      el("span", { class: "badge" }, message.from === "workflows" ? "Webhook" : "App"),
+      person ? null : el("span", { class: "badge" }, message.from === "workflows" ? "Webhook" : "App"),
       el("time", { datetime: message.at, title: moment(message.at) }, time(message.at)),
       message.edits ? el("span", { class: "edited", title: `last edited ${moment(message.edited_at)}` }, `edited ${message.edits}×`) : null,
       message.over_28_kb ? el("span", { class: "badge bad", title: "A Workflows message may have 28 KB" }, "over 28 KB") : null),
-    // A Workflows webhook answers with no message id, so no entry of the trail can name the message.
-    message.from === "bot" ? el("button", { type: "button", class: "story-link", onclick: () => open(message.id) }, "Story") : null,
+    storyButton(message.id, { class: "story-link", "aria-label": `Story of ${message.summary || `what ${name} wrote`}` }, "Story"),
     message.text ? el("p", { class: "text" }, message.text) : null,
     message.card ? card(message) : null);
 }

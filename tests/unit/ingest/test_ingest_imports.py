@@ -33,6 +33,14 @@ def test_importing_the_handler_is_light_and_touches_nothing() -> None:
     assert loaded.isdisjoint(HEAVY)
 
 
+def test_zohos_calls_pay_nothing_for_graphs_and_mondays() -> None:
+    """What reads their notifications is imported when the first one comes."""
+    loaded = _imported("import functions.ingest.app, ml_connector.intake")
+    assert loaded.isdisjoint(
+        {"ml_connector.notifications", "ml_connector.sources.graph", "ml_connector.sources.monday", "jwt"}
+    )
+
+
 def test_the_use_case_itself_needs_the_standard_library_only() -> None:
     """Intake and all below it run without AWS's, Powertools' or anybody's package."""
     loaded = _imported("before = set(sys.modules); import ml_connector.intake; [sys.modules.pop(m) for m in before]")

@@ -366,6 +366,8 @@ def test_the_index_may_lag(desk: Desk) -> None:
         ("{ FIND) { cursor } }", "InvalidArgumentException"),
         ('{ FIND, cursor: "c", columns: []) { cursor } }', "InvalidArgumentException"),
         ('{ FIND, columns: [{column_id: "x", column_values: ["1"]}]) { cursor } }', "InvalidColumnIdException"),
+        ('{ FIND, columns: [{column_id: "zb_due", column_values: ["", ""]}]) { cursor } }', "InvalidArgumentException"),
+        ('{ FIND, columns: [{column_id: "subitems", column_values: ["a"]}]) { cursor } }', "InvalidArgumentException"),
         ('{ next_items_page(cursor: "gone") { cursor } }', "CursorException"),
         ("{ items { id } }", "InvalidArgumentException"),
         ("{ items(ids: [1], limit: 101) { id } }", "InvalidArgumentException"),
@@ -418,6 +420,20 @@ def test_a_key_replays_its_answer_for_30_minutes(desk: Desk) -> None:
     assert len(desk.world.monday.items) == 1
     desk.world.clock.advance(1800)
     assert "Idempotency-Replayed" not in create(desk, Idempotency_Key="k").headers
+    assert len(desk.world.monday.items) == 2
+
+
+def test_a_key_is_no_promise(desk: Desk) -> None:
+    """6: without memory for it the call runs again. Nor is an answer over 1 MB kept."""
+    desk.control("PATCH", f"monday/accounts/{w.MONDAY_ACCOUNT}", {"keeps": False})
+    for _ in range(2):
+        assert "Idempotency-Replayed" not in create(desk, Idempotency_Key="k").headers
+    desk.control("PATCH", f"monday/accounts/{w.MONDAY_ACCOUNT}", {"keeps": True})
+    pages = " ".join(f"u{n}: create_update(item_id: $i, body: $b) {{ id body text_body }}" for n in range(10))
+    variables = {"i": next(iter(desk.world.monday.items)), "b": "x" * 60_000}
+    for _ in range(2):
+        answer = desk.monday(f"mutation ($i: ID, $b: String!) {{ {pages} }}", variables, {"Idempotency-Key": "big"})
+        assert "Idempotency-Replayed" not in answer.headers
     assert len(desk.world.monday.items) == 2
 
 
@@ -481,6 +497,13 @@ def test_complexity_a_minute_speaks_in_the_body_only(desk: Desk) -> None:
     assert "Retry-After" not in answer.headers
     desk.world.clock.advance(50)
     assert create(desk).status == 200
+
+
+def test_one_request_may_not_be_too_complex(desk: Desk) -> None:
+    """5,000,000 points: 500 aliased creates are too many, and none of them is done (5.1)."""
+    made = " ".join(f'a{n}: create_item(board_id: {w.MONDAY_BOARD}, item_name: "x") {{ id }}' for n in range(500))
+    assert code(desk.monday(f"mutation {{ {made} }}")) == "REQUEST_MAX_COMPLEXITY_EXCEEDED"
+    assert desk.world.monday.items == {}
 
 
 def test_calls_a_day_end_at_midnight_utc(desk: Desk) -> None:

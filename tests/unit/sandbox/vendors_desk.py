@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from sandbox.vendors import control
 from sandbox.vendors import default_world as w
@@ -23,11 +23,31 @@ class Desk:
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes, dict[str, str]]] = []
         self.hook_status = 202
-        self.world = World(w.seed(), Clock(START, frozen=True), self._post)
+        self.notified: list[dict[str, Any]] = []
+        self.validated: list[str] = []
+        self.notification_status = 202
+        self.validation: Answer | None = None
+        self.challenged: list[str] = []
+        self.challenge_answer: Answer | None = None
+        self.world = World(w.seed(), Clock(START, frozen=True), self._post, ask=self._ask)
 
     def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         self.sent.append((url, body, dict(headers)))
         return self.hook_status
+
+    def _ask(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """As an endpoint of Graph's notifications: gives the token back; keeps what else comes, item by item. As one of
+        monday's: answers the challenge."""
+        if b'"challenge"' in body:
+            self.challenged.append(url)
+            return self.challenge_answer or Answer(200, body)
+        token = dict(parse_qsl(urlsplit(url).query)).get("validationToken")
+        if token is not None:
+            self.validated.append(url.partition("?")[0])
+            return self.validation or Answer(200, token.encode(), {"Content-Type": "text/plain"})
+        if self.notification_status == 202:
+            self.notified += json.loads(body)["value"]
+        return Answer(self.notification_status)
 
     def ask(
         self,
@@ -93,10 +113,14 @@ class Desk:
     # --- monday
 
     def monday(
-        self, query: str, variables: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+        self,
+        query: str,
+        variables: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        token: str = w.MONDAY_TOKEN,
     ) -> Answer:
-        """A GraphQL call with the default token."""
-        given = {"Authorization": w.MONDAY_TOKEN, "API-Version": "2026-10", **(headers or {})}
+        """A GraphQL call, with the default token unless another is given."""
+        given = {"Authorization": token, "API-Version": "2026-10", **(headers or {})}
         body = {"query": query, "variables": variables or {}}
         return self.ask("POST", "https://api.monday.com/v2", content=body, headers=given)
 

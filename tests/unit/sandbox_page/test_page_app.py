@@ -43,7 +43,7 @@ class Trail:
         yield from self.entries
 
     def summary(self) -> Mapping[str, int]:
-        return {"accepted": 0, "delivered": 0, "waiting": 0, "parked": 0, "skipped": 0, "refused": 0}
+        return {"accepted": 0, "delivered": 0, "waiting": 0, "gathered": 0, "parked": 0, "skipped": 0, "refused": 0}
 
 
 class Broken(Trail):
@@ -59,7 +59,23 @@ def test_channels_show_cards_as_posted(page: Starlette) -> None:
     first = finance["messages"][0]
     assert finance["name"] == "finance"
     assert first["card"]["type"] == "AdaptiveCard"
-    assert first["edits"] == 2
+    assert first["edits"] == 3
+
+
+def test_threads_hold_what_people_answered(page: Starlette) -> None:
+    """Replies come with their thread, oldest first, and a person's with the name."""
+    replies = get(page, "/api/channel").json()["channels"][0]["messages"][0]["replies"]
+    assert [reply["by"] for reply in replies] == ["Asha Rao", "", "Jon Ek", "", "", "Asha Rao"]
+    assert [bool(reply["card"]) for reply in replies] == [False, True, False, True, True, False]
+
+
+def test_chats_and_lost_channels_stand_beside_the_others(page: Starlette) -> None:
+    """A chat with a person is a channel of its own; a deleted channel says that it is."""
+    channels = get(page, "/api/channel").json()["channels"]
+    assert [(one["name"], bool(one["person"]), one["deleted"]) for one in channels] == [
+        ("finance", False, False), ("large-invoices", False, False), ("office-lisbon", False, True),
+        ("Asha Rao", True, False),
+    ]  # fmt: skip
 
 
 def test_board_shows_columns_and_cells(page: Starlette) -> None:
@@ -69,6 +85,19 @@ def test_board_shows_columns_and_cells(page: Starlette) -> None:
     cell = board["items"][0]["raw"]["zb_status"]
     label = next(one for one in columns["zb_status"]["settings"]["labels"] if one["id"] == cell["index"])
     assert (label["label"], columns["zb_total_base"]["settings"]["unit"]["symbol"]) == ("Paid", "€")
+
+
+def test_items_bring_their_subitems_and_where_they_were(page: Starlette) -> None:
+    """A line item is a subitem with cells of its own columns; an item that was moved names the group of before."""
+    board = get(page, "/api/board").json()["board"]
+    items = {item["text"]["zb_number"]: item for item in board["items"]}
+    columns = {column["id"] for column in board["subitem_columns"]}
+    assert len(items["INV-000413"]["subitems"]) == 13
+    assert set(items["INV-000413"]["subitems"][0]["text"]) == columns
+    assert [items["INV-000412"][name] for name in ("moved_from", "group")] == ["zoho_books", "settled"]
+    assert items["INV-000413"]["moved_from"] == ""
+    assert items["INV-000500"]["state"] == "archived"
+    assert len({group["color"] for group in board["groups"]}) == len(board["groups"]) == 2
 
 
 def test_trail_is_newest_first(page: Starlette) -> None:
@@ -89,7 +118,7 @@ def test_trail_has_an_end() -> None:
 def test_summary_has_the_counts(page: Starlette) -> None:
     """The header's figures come from the source as they are."""
     assert get(page, "/api/summary").json() == {
-        "accepted": 11, "delivered": 17, "waiting": 0, "parked": 1, "skipped": 2, "refused": 1,
+        "accepted": 22, "delivered": 40, "waiting": 0, "gathered": 3, "parked": 1, "skipped": 2, "refused": 1,
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlc.main import Outcome
+from mlc.audit import Outcome
 from sandbox.page import node
 from sandbox.page.app import STATIC
 
@@ -33,7 +33,7 @@ def test_scripts_write_no_html(path: Path) -> None:
 
 def test_every_outcome_has_its_words() -> None:
     """What became of a delivery is said in a sentence; what was delivered, by what was done."""
-    ((said),) = re.findall(r"const SAID = \{(.*?)\}", (STATIC / "audit.js").read_text(), re.DOTALL)
+    ((said),) = re.findall(r"const SAID = \{(.*?)\}", (STATIC / "trail.js").read_text(), re.DOTALL)
     assert set(re.findall(r"(\w+): \"", said)) == set(Outcome) - {Outcome.DELIVERED}
 
 

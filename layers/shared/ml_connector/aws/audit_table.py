@@ -59,25 +59,29 @@ class AuditTable:
         """Keys of all its records. Reads the whole table."""
         return items.keys(self._client, self._table, f"{connection}#")
 
-    def of_day(self, connection: str, day: str) -> Iterator[AuditEntry]:
-        """Of a UTC day `YYYY-MM-DD`, newest first."""
-        return self._query("time_pk", f"{connection}#{day}", index="time", newest_first=True)
+    def of_day(self, connection: str, day: str, *, newest_first: bool = True) -> Iterator[AuditEntry]:
+        """Of a UTC day `YYYY-MM-DD`."""
+        return self._query("time_pk", f"{connection}#{day}", index="time", newest_first=newest_first)
 
     def of_external_id(self, external_id: str) -> Iterator[AuditEntry]:
         """From a Teams message id or a monday item id back to the Zoho record, oldest first."""
         return self._query("external_id", external_id, index="external")
 
-    def in_state(self, connection: str, outcome: str) -> Iterator[AuditEntry]:
-        return self._query("state_pk", f"{connection}#{outcome}", index="state", newest_first=True)
+    def in_state(
+        self, connection: str, outcome: str, since: str = "", *, newest_first: bool = True
+    ) -> Iterator[AuditEntry]:
+        """Attempts with an outcome that is not settled (audit.SETTLED), from a UTC time on. Others are not indexed."""
+        return self._query("state_pk", f"{connection}#{outcome}", index="state", newest_first=newest_first, since=since)
 
     def _query(
-        self, key: str, value: str, *, index: str | None = None, newest_first: bool = False
+        self, key: str, value: str, *, index: str | None = None, newest_first: bool = False, since: str = ""
     ) -> Iterator[AuditEntry]:
+        later = {":since": {"S": since}} if since else {}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
-            KeyConditionExpression="#key = :value",
-            ExpressionAttributeNames={"#key": key},
-            ExpressionAttributeValues={":value": {"S": value}},
+            KeyConditionExpression="#key = :value" + (" AND #at >= :since" if later else ""),
+            ExpressionAttributeNames={"#key": key, **({"#at": "at"} if later else {})},
+            ExpressionAttributeValues={":value": {"S": value}, **later},
             ScanIndexForward=not newest_first,
             # The trail itself is read as it is now: `mlc audit verify` compares it with the rows.
             **({"IndexName": index} if index else {"ConsistentRead": True}),

@@ -1,13 +1,15 @@
 """The connections table: applied configurations, endpoints, and what the schedules must not forget.
 
 pk                     sk               holds
-connection#<name>      current          the applied configuration, as data
-connection#<name>      v#000007         the same, one item per version, for history
+connection#<name>      current          the applied configuration, as data, and who applied it when
+connection#<name>      v#000007         the same, one item per version: the newest ones (config/history.py)
 connections            <name>           the list that scheduled functions walk
 endpoint#<token hash>  -                connection, source, module, action
 webhooks#<name>        <endpoint>       what was installed in Zoho for it (installations.py)
 tokens                 <name>#<vendor>  when a token is due, and its state
-subscriptions          <name>#<id>      Graph subscriptions and their expiry
+subscriptions          <name>#<slot>    Graph subscriptions and their expiry
+resync                 <name>#<slot>    until when a Teams channel was read for replies (both: graph_rows.py)
+channels               <name>#<id>      a Teams channel's name, and since when it is missing
 attention              <name>#<vendor>  since when a token needs a person, and whether one was told
 notices#<name>         <matter>         what people have been told (TTL; notices_table.py)
 cursor#<name>          <track>          how far reconcile has read a list, and what it has left open

@@ -2,6 +2,7 @@
 
 pk  <connection>#<module>#<record id>   sk  <destination>
 pk  <connection>#<module>#<record id>   sk  ~   (what is known of its status: known_table.py)
+pk  ~shelf#<connection>#<digest>        sk  <record>   (what waits for a digest: shelf_table.py)
 index `number`   number_pk  <connection>#<document number>   (keys only: written once per row, not with each attempt)
 
 Rows never expire: they are the memory that makes a repetition one, and a record may change after years.
@@ -16,11 +17,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from ml_connector.aws import items, known_table
+from ml_connector.aws import items, known_table, shelf_table
 from ml_connector.aws.audit_table import AuditTable
 from ml_connector.errors import RetryLater
 from ml_connector.events import Version
-from ml_connector.ports import AuditEntry, Conflict, Memory, Request
+from ml_connector.ports import AuditEntry, Conflict, Memory, Request, Shelved
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -53,31 +54,56 @@ class DeliveriesTable:
         links = {name: str(row["link"]) for name, row in rows.items() if name != destination and row.get("link")}
         return replace(_memory(rows[destination]) if destination in rows else Memory(), links=links)
 
-    def write(self, record_key: str, destination: str, memory: Memory, entry: AuditEntry | None = None) -> Memory:
+    def write(
+        self,
+        record_key: str,
+        destination: str,
+        memory: Memory,
+        entry: AuditEntry | None = None,
+        *,
+        put: Shelved | None = None,
+        taken: Shelved | None = None,
+    ) -> Memory:
         after = replace(memory, rev=memory.rev + 1)
         if entry and entry.number and entry.outcome != "skipped":
             after = replace(after, number=entry.number)
-        put: dict[str, Any] = {
+        row: dict[str, Any] = {
             "TableName": self._table,
             "Item": items.dump({"pk": record_key, "sk": destination, **_row(record_key, after)}),
         }
         if memory.rev:
-            put["ConditionExpression"] = "rev = :rev"
-            put["ExpressionAttributeValues"] = {":rev": {"N": str(memory.rev)}}
+            row["ConditionExpression"] = "rev = :rev"
+            row["ExpressionAttributeValues"] = {":rev": {"N": str(memory.rev)}}
         else:
-            put["ConditionExpression"] = "attribute_not_exists(pk)"
-        if entry is None:
-            try:
-                self._client.put_item(**put)
-            except self._client.exceptions.ConditionalCheckFailedException:
-                raise Conflict from None
-        else:
+            row["ConditionExpression"] = "attribute_not_exists(pk)"
+        with_it: list[dict[str, Any]] = []
+        if entry is not None:
             assert self._audit is not None, "made for reading only"  # noqa: S101
-            self._together([{"Put": put}, {"Put": self._audit.put(entry)}])
+            with_it.append({"Put": self._audit.put(entry)})
+        with_it += [shelf_table.put(self._table, put)] if put else []
+        with_it += [shelf_table.delete(self._table, taken)] if taken else []
+        if with_it:
+            self._together([{"Put": row}, *with_it])
+            return after
+        self._alone(row)
         return after
 
+    def _alone(self, row: Any) -> None:
+        """One write. Another worker's transaction stands in its way for a moment only."""
+        for pause in (*_PAUSES, None):
+            try:
+                self._client.put_item(**row)
+            except self._client.exceptions.ConditionalCheckFailedException:
+                raise Conflict from None
+            except self._client.exceptions.TransactionConflictException:
+                if pause is None:
+                    raise
+                self._sleep(pause)
+            else:
+                return
+
     def _together(self, puts: Any) -> None:
-        """Both or neither. What stands in the way only for a moment is waited for: an effect may be behind us."""
+        """All or nothing. What stands in the way only for a moment is waited for: an effect may be behind us."""
         for pause in (*_PAUSES, None):
             try:
                 self._client.transact_write_items(TransactItems=puts)
@@ -170,8 +196,14 @@ def _row(record_key: str, memory: Memory) -> dict[str, Any]:
     row["version"] = str(memory.version) if memory.version else None
     row["pending"] = str(memory.pending) if memory.pending else None
     row["doubt"] = str(memory.doubt) if memory.doubt else None
-    row["request"] = zlib.compress(json.dumps(asdict(memory.request)).encode()) if memory.request else None
+    row["step"] = memory.step or None
+    row["request"] = zlib.compress(json.dumps(_said(memory.request)).encode()) if memory.request else None
     return row
+
+
+def _said(request: Request) -> dict[str, Any]:
+    """What it says, without what it leaves unsaid: the release before may not know all that it could say."""
+    return {name: value for name, value in asdict(request).items() if value or name == "body"}
 
 
 def _memory(row: Mapping[str, Any]) -> Memory:
@@ -181,5 +213,7 @@ def _memory(row: Mapping[str, Any]) -> Memory:
         if name in known:
             known[name] = Version.parse(known[name])
     if "request" in known:
-        known["request"] = Request(**json.loads(zlib.decompress(bytes(known["request"]))))
+        said = json.loads(zlib.decompress(bytes(known["request"])))
+        # The release after may say more.
+        known["request"] = Request(**{name: said[name] for name in Request.__dataclass_fields__ if name in said})
     return Memory(**known)

@@ -55,6 +55,16 @@ class LimitsTable:
         except Refused as later:
             return later.view
 
+    def all(self) -> dict[str, View]:
+        """Every budget's numbers, by its key. Reads the whole table."""
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression="begins_with(pk, :prefix)",
+            ExpressionAttributeValues={":prefix": {"S": "limit#"}},
+        )
+        rows = (row for page in pages for row in page["Items"])
+        return {row["pk"]["S"].removeprefix("limit#"): _view(row) for row in rows}
+
     def _update(self, key: str, update: str, condition: str, names: _Names, values: Mapping[str, int]) -> View:
         used = {name: value for name, value in values.items() if name in f"{update} {condition}"}
         try:

@@ -10,7 +10,6 @@ from typing import Any
 from ml_connector.aws.connections_table import ConnectionsTable
 from ml_connector.gaps import Gap, Reading
 from ml_connector.rounds import Turn
-from ml_connector.subscriptions import Subscription
 
 
 class Cursors:
@@ -58,24 +57,3 @@ class TurnList:
 
 def _turn(row: Mapping[str, Any]) -> Turn:
     return Turn(row["sk"], **{name: row[name] for name in Turn.__dataclass_fields__ if name in row})
-
-
-class SubscriptionList:
-    """The Graph subscriptions that we have made."""
-
-    def __init__(self, table: ConnectionsTable) -> None:
-        self._table = table
-
-    def all(self) -> Iterable[Subscription]:
-        for row in self._table.query("subscriptions"):
-            connection, _, identity = row["sk"].partition("#")
-            yield Subscription(connection, identity, row["resource"], row["expires"], row["state"])
-
-    def set(self, subscription: Subscription) -> None:
-        self._table.put(
-            "subscriptions",
-            f"{subscription.connection}#{subscription.id}",
-            resource=subscription.resource,
-            expires=subscription.expires,
-            state=subscription.state,
-        )

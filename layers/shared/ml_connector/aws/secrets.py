@@ -1,7 +1,8 @@
 """Secrets Manager: one JSON secret per connection and purpose, named `<stack>/<connection>/<purpose>`.
 
-`webhooks` holds the endpoints' path tokens and signing secrets, `zoho`, `microsoft` and `monday` credentials and
-tokens, `workflows` the addresses of Workflows webhooks, which are bearer secrets (contracts: teams 1.3).
+`webhooks` holds the endpoints' path tokens and signing secrets, `graph` the token and key of Microsoft Graph's calls,
+`boards` the tokens of monday's, `zoho`, `microsoft` and `monday` credentials and tokens, `workflows` the addresses of
+Workflows webhooks, which are bearer secrets (contracts: teams 1.3).
 
 Secrets Manager is eventually consistent: for a while after a write a read may still give what was there before. Who
 changes credentials must not start from that, or the change would put a spent refresh token over the new one. So each
@@ -11,11 +12,14 @@ write is first noted in a table that is consistent (`Written`), and `newest` bel
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+from botocore.exceptions import ClientError
 
 from ml_connector.connections import Endpoint
 from ml_connector.errors import RetryLater
@@ -85,6 +89,8 @@ class SecretStore:
         self._written = written
         self._cache: dict[str, tuple[float, Mapping[str, Any]]] = {}
         self._texts: dict[str, tuple[float, str]] = {}
+        self._ended: set[str] = set()
+        """Names of secrets that were seen deleted, and that AWS keeps for their recovery time."""
 
     def get(self, connection: str, purpose: str, *, max_age: float = KEPT) -> Mapping[str, Any]:
         """An empty mapping if there is no such secret.
@@ -112,9 +118,11 @@ class SecretStore:
         try:
             answer = self._client.get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
         except self._client.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in self._missing:
-                return "", {}
-            raise
+            if _ends(error):
+                self._ended.add(name)
+            elif error.response["Error"]["Code"] not in self._missing:
+                raise
+            return "", {}
         value: Mapping[str, Any] = json.loads(answer["SecretString"])
         self._cache[name] = (now, value)
         return answer["VersionId"], value
@@ -134,6 +142,10 @@ class SecretStore:
         text, version = json.dumps(value), str(uuid4())
         if self._written:
             self._written.note(name, version)
+        if name in self._ended:
+            # Its connection was removed and comes back. Whoever writes has read before.
+            self._client.restore_secret(SecretId=name)
+            self._ended.discard(name)
         try:
             self._client.put_secret_value(SecretId=name, SecretString=text, ClientRequestToken=version)
         except self._client.exceptions.ResourceNotFoundException:
@@ -147,6 +159,8 @@ class SecretStore:
         self._cache[name] = (self._monotonic(), value)
 
     def remove(self, connection: str, purpose: str) -> None:
+        """It can be restored in AWS's console for seven days; to us it is gone."""
+        self._cache.pop(self._name(connection, purpose), None)
         try:
             self._client.delete_secret(SecretId=self._name(connection, purpose), RecoveryWindowInDays=7)
         except self._client.exceptions.ResourceNotFoundException:
@@ -154,6 +168,12 @@ class SecretStore:
 
     def _name(self, connection: str, purpose: str) -> str:
         return f"{self._prefix}/{connection}/{purpose}"
+
+
+def _ends(error: ClientError) -> bool:
+    """True if AWS says that a secret "is marked deleted", or "for deletion": its recovery time has not passed."""
+    told = error.response["Error"]
+    return told["Code"] == "InvalidRequestException" and bool(re.search("marked .*delet", told.get("Message", "")))
 
 
 class EndpointSecrets:

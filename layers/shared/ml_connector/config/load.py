@@ -68,8 +68,12 @@ PATTERNS = {
     ),
     r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?$": "must be a locale such as en, de-AT or zh-Hant-TW",
     r"^[a-z0-9][a-z0-9-]{0,62}$": "must be the account's name alone, such as acme of acme.monday.com",
+    r"^([01]\d|2[0-3]):[0-5]\d$": "must be a time of the day such as 07:00",
     r"^[A-Z]{3}$": "must be a currency code such as EUR",
     r"^[a-z0-9_]{1,64}$": "must be a column id of monday: small letters, digits and _",
+    r"^[A-Za-z0-9_]{1,64}$": "must be a group's id, such as topics: letters, digits and _",
+    r"^(\*|([a-z_]+\.)?[A-Za-z][A-Za-z _-]*)$": "must be a module, a status, a module.status or *",
+    r"^[A-Z]{2}$": "must be a country's two letters, such as US",
 }
 _CREDENTIAL = re.compile(r"secret|token|passw|credential|authorization|(^|_)(api)?key$")
 _ADDRESS = re.compile(r"(^|_)(url|uri|webhook|address)$")
@@ -107,9 +111,18 @@ def parse(content: bytes, name: str) -> ConnectionFile:
         raise ConfigError("\n".join(faults)) from error
 
 
+def warnings(file: ConnectionFile) -> list[str]:
+    """What is allowed, and probably not meant to stay so."""
+    if not file.destinations:
+        return ["there is no destination yet: events are taken in, and go nowhere"]
+    return [f"destination {name!r} is used by no route: nothing is sent there" for name in unused(file)]
+
+
 def unused(file: ConnectionFile) -> list[str]:
-    """Destinations that no route leads to."""
-    return [name for name in file.destinations if not any(name in route.to for route in file.routes)]
+    """Destinations that no route leads to, nor what people do on a board."""
+    led_to = {name for route in file.routes for name in route.to}
+    led_to |= {getattr(each, "feedback", None) or "" for each in file.destinations.values()}
+    return [name for name in file.destinations if name not in led_to]
 
 
 def _syntax(name: str, text: str, message: str) -> str:

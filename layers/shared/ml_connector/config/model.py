@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import partial
@@ -21,12 +21,14 @@ from ml_connector.destinations.teams import words
 from ml_connector.destinations.teams.card import MAX_LINES
 from ml_connector.destinations.zoho_comment import LENGTH, PLACEHOLDERS, TEXT
 from ml_connector.events import DELETED
+from ml_connector.gathering import ABOVE, DAYS
 from ml_connector.modules import CORE, EVENTS, MODULES, no_notes_on
 from ml_connector.regions import REGIONS
 from ml_connector.routing import hears
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
 Guid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Person = Annotated[
     str, Field(pattern=r"^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[^@\s/?#]{1,64}@[a-zA-Z0-9.-]{1,190})$")
 ]
@@ -184,7 +186,8 @@ class Card(Strict):
     )
     labels: dict[str, Annotated[str, Field(min_length=1, max_length=60)]] = Field(
         default={},
-        description=f"Other words for fields, record types, {', '.join(words.PHRASES)}, status.<word>, mode.<word>.",
+        description=f"Other words for fields, record types, {', '.join(words.PHRASES)}, many.<record type>, "
+        "status.<word>, mode.<word>.",
     )
     title: TitleTemplate = Field(
         default=words.TITLE,
@@ -194,6 +197,7 @@ class Card(Strict):
         "the headline says what happened.",
     )
     lines: int = Field(default=MAX_LINES, ge=0, le=20, description="Line items shown; the others fold into a link.")
+    replies: bool = Field(default=True, description="Tell in the thread, too, what has happened to the record.")
 
     @field_validator("fields")
     @classmethod
@@ -209,7 +213,11 @@ class Card(Strict):
             if not words.known(name):
                 known = [*words.FIELDS, *words.PHRASES, *MODULES]
                 near = get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join([*known, *words.PREFIXES])}"
+                hint = (
+                    f"did you mean {near[0]!r}?"
+                    if near
+                    else f"there are {', '.join([*known, words.MANY, *words.PREFIXES])}"
+                )
                 raise ValueError(f"{name!r} is no label of a card; {hint}")
             if name in words.PLACEHOLDERS:
                 try:
@@ -219,8 +227,48 @@ class Card(Strict):
         return labels
 
 
+LocalTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+assert Weekday.__args__ == DAYS  # type: ignore[attr-defined]  # noqa: S101
+
+
+class Quiet(Strict):
+    """When no new message is posted; times are the connection's own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
+
+    since: LocalTime | None = Field(default=None, alias="from", description='As "19:00".')
+    to: LocalTime | None = Field(default=None, description='As "07:00"; on the next day if it is not later than from.')
+    days: tuple[Weekday, ...] = Field(default=(), description="Days that are quiet as a whole; six at most.")
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if (self.since is None) != (self.to is None):
+            raise ValueError("from and to belong together")
+        if self.since is None and not self.days:
+            raise ValueError('it is never quiet: say from and to, as { from = "19:00", to = "07:00" }, or days')
+        if (self.since is not None and self.since == self.to) or set(self.days) == set(DAYS):
+            raise ValueError("it would always be quiet: from and to must differ, and one day of the week be left")
+        return self
+
+
+class Digest(Strict):
+    """When messages of a channel are told together, as one card."""
+
+    above: int = Field(
+        default=ABOVE,
+        ge=0,
+        le=60,
+        description="New messages a minute above which they are gathered into one; 0: never.",
+    )
+    quiet: Quiet | None = Field(default=None, description="Hours in which they are gathered for one when these end.")
+    daily: LocalTime | None = Field(
+        default=None, description="When to post the day's figures: what was made and paid, is due, overdue, parked."
+    )
+
+
 class Teams(Strict):
-    """A Teams channel, or people's activity feeds."""
+    """A Teams channel, one person's chat with the bot, or people's activity feeds."""
 
     type: Literal["teams"]
     transport: Literal["bot", "workflows", "delegated", "graph_import", "activity"] = Field(
@@ -231,6 +279,11 @@ class Teams(Strict):
     )
     team_id: Guid | None = Field(default=None, description="The team's group id; makes links to messages work.")
     channel_id: str | None = Field(default=None, pattern=r"^19:[^/?#\s]+@thread\.(tacv2|skype)$")
+    person: Person | None = Field(
+        default=None,
+        description="bot only, in place of team_id and channel_id: whose chat with the bot gets the messages; object "
+        "id, or an address, which takes the permission User.ReadBasic.All.",
+    )
     edits: bool = Field(
         default=False,
         description="delegated only: put new states in the message's place. Needs an administrator's consent to "
@@ -241,17 +294,26 @@ class Teams(Strict):
         default=(), max_length=100, description="activity only: object ids, or the address of a single one."
     )
     card: Card | None = Field(default=None, description="Leave it out for cards as they come.")
+    digest: Digest | None = Field(default=None, description="What is told together. For channels that get cards.")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        only = {"edits": "delegated", "author": "graph_import", "people": "activity", "person": "bot"}
+        for key, transport in only.items():
+            if getattr(self, key) and self.transport != transport:
+                raise ValueError(f"{key} is for the {transport} transport only")
         if self.transport == "workflows":
             if self.team_id or self.channel_id:
                 raise ValueError("a workflow knows its channel itself: leave out team_id and channel_id")
+        elif self.person:
+            if self.team_id or self.channel_id:
+                raise ValueError("messages go to person or to a channel: leave out person, or team_id and channel_id")
         elif not (self.team_id and self.channel_id):
-            raise ValueError(f"the {self.transport} transport needs team_id and channel_id")
-        for key, transport in {"edits": "delegated", "author": "graph_import", "people": "activity"}.items():
-            if getattr(self, key) and self.transport != transport:
-                raise ValueError(f"{key} is for the {transport} transport only")
+            also = ", or person" if self.transport == "bot" else ""
+            raise ValueError(f"the {self.transport} transport needs team_id and channel_id{also}")
+        if self.digest and (self.person or self.transport in ("graph_import", "activity")):
+            place = "a person's chat" if self.person else f"the {self.transport} transport"
+            raise ValueError(f"{place} has no digests: they are cards in a channel; leave digest out")
         if self.transport == "graph_import" and self.author is None:
             raise ValueError('imported messages need an author: author = { id = "…", displayName = "…" }')
         if self.transport == "activity" and not self.people:
@@ -261,7 +323,10 @@ class Teams(Strict):
         return self
 
 
-ColumnType = Literal["text", "long_text", "numbers", "status", "dropdown", "date", "link", "email", "checkbox"]
+ColumnType = Literal[
+    "text", "long_text", "numbers", "status", "dropdown", "date", "timeline", "link", "email", "phone", "people",
+    "checkbox",
+]  # fmt: skip
 
 
 class Column(Strict):
@@ -271,12 +336,45 @@ class Column(Strict):
 
     source: Expression = Field(alias="from", description="JMESPath into the record, e.g. `amount` or `custom.cf_x`.")
     type: ColumnType
-    labels: dict[str, str] = Field(default={}, description="Zoho's word to the board's label; `*` for all others.")
+    labels: dict[str, Annotated[str, Field(min_length=1)] | int] = Field(
+        default={},
+        description="Zoho's word to the board's label, or to its id as a number; `*` for all others. In a people "
+        "column: a name to a user's id, or to `team:<id>`.",
+    )
+    currency: Currency | None = Field(
+        default=None,
+        description="numbers only: the column is for documents in this currency, so that its sum means something.",
+    )
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(
+        default=None, description="phone only: whose numbers they are, such as US; monday checks them."
+    )
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.currency and self.type != "numbers":
+            raise ValueError("currency is for numbers columns only")
+        if (self.type == "phone") != bool(self.country):
+            raise ValueError('a phone column, and no other, needs country, such as "US"')
+        if self.labels and self.type not in ("status", "dropdown", "people"):
+            raise ValueError("labels are for status, dropdown and people columns only")
+        if self.type == "people" and not self.labels:
+            raise ValueError('a people column needs labels: names to ids of users, such as { "Jo Lane" = 12345 }')
+        for word, label in self.labels.items():
+            if self.type == "people":
+                if not re.fullmatch(r"(team:)?\d+", str(label)):
+                    raise ValueError(f"labels: {word!r} is given no id of a user, nor team:<id>")
+            elif isinstance(label, str) and label.isdigit():
+                raise ValueError(f"labels: monday takes the text {label!r} for a label's id: write that as a number")
+        return self
+
+
+def _columns(plan: Mapping[str, tuple[str, ColumnType]]) -> dict[str, Column]:
+    return {column: Column(**{"from": source}, type=kind) for column, (source, kind) in plan.items()}
 
 
 def default_columns() -> dict[str, Column]:
     """The column plan of contracts: monday 12."""
-    plan: dict[str, tuple[str, ColumnType]] = {
+    return _columns({
         "zb_number": ("number", "text"),
         "zb_party": ("party", "text"),
         "zb_status": ("status", "status"),
@@ -290,11 +388,32 @@ def default_columns() -> dict[str, Column]:
         "zb_link": ("link", "link"),
         "zb_lines": ("lines_text", "long_text"),
         "zb_synced": ("modified_at", "date"),
-    }
-    return {column: Column(**{"from": source}, type=kind) for column, (source, kind) in plan.items()}
+    })  # fmt: skip
+
+
+def default_line_columns() -> dict[str, Column]:
+    """Of the subitems, which have columns of their own (contracts: monday 3.1)."""
+    return _columns({
+        "zb_line_no": ("position", "numbers"),
+        "zb_line_quantity": ("quantity", "numbers"),
+        "zb_line_rate": ("rate", "numbers"),
+        "zb_line_total": ("total", "numbers"),
+    })  # fmt: skip
 
 
 ColumnId = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
+GroupId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}$")]
+
+
+def _state(key: str) -> str:
+    """A key of `groups`. What stands before a point must be a module; statuses are open words of Zoho's."""
+    module, dot, _ = key.rpartition(".")
+    if dot and module not in MODULES:
+        raise ValueError(f"{module!r} is not a module; modules are {', '.join(MODULES)}")
+    return key
+
+
+State = Annotated[str, Field(pattern=r"^(\*|([a-z_]+\.)?[A-Za-z][A-Za-z _-]*)$"), AfterValidator(_state)]
 
 
 class Monday(Strict):
@@ -305,21 +424,75 @@ class Monday(Strict):
     plan: Literal["free", "basic", "standard", "pro", "enterprise"] = Field(
         default="basic", description="The account's plan: how many calls a minute and a day are made at most."
     )
+    reserve: int = Field(
+        default=5, ge=0, le=90, description="Percent of a day's calls left to whoever else needs some."
+    )
     account: str | None = Field(
         default=None,
         pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
         description="The account's name, as in <name>.monday.com: cards lead to the board until there is an item.",
     )
     group: str = Field(default="", description="Id of the group that new items go to; empty: the board's first.")
+    groups: dict[State, GroupId] = Field(
+        default={},
+        description="Ids of groups by `invoice.paid`, `paid`, `invoice` or `*`: the first of these that there is. An "
+        "item moves when its state does.",
+    )
     external_id_column: ColumnId = Field(default="zb_doc_id", description="Text column that names the Zoho record.")
     create_labels: bool = Field(default=False, description="Let monday make missing status and dropdown labels.")
     columns: dict[ColumnId, Column] = Field(default_factory=default_columns)
+    also: dict[ColumnId, Column] = Field(default={}, description="Columns beside those, or in place of one of them.")
+    without: tuple[ColumnId, ...] = Field(default=(), description="Columns of them that the board does not have.")
+    lines: Literal["subitems", "text", "none"] = Field(
+        default="subitems",
+        description="Line items: as subitems; as text in the column that comes from lines_text, which takes no further "
+        "call; or left out.",
+    )
+    line_id_column: ColumnId = Field(default="zb_line_id", description="Text column of subitems with Zoho's line id.")
+    line_columns: dict[ColumnId, Column] = Field(
+        default_factory=default_line_columns,
+        description="The subitems' columns, from position, name, quantity, rate, total or zoho.<field> of the line.",
+    )
+    payments: Literal["own", "invoice", "both"] = Field(
+        default="own",
+        description="A payment is an item of its own; or only brings up to date what it pays; or both.",
+    )
+    gone: Literal["recreate", "leave", "tell"] = Field(
+        default="recreate",
+        description="If a person archives or deletes an item: make a new one; leave it so; or tell the admin channel, "
+        "and park the next change for a person.",
+    )
+    feedback: str | None = Field(
+        default=None,
+        description="A zoho_comment destination: what people do to an item's status is noted on its Zoho record.",
+    )
+    manage_webhooks: bool = Field(
+        default=True, description="Let `mlc webhooks install` make the board's webhooks; else they are made by hand."
+    )
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
-        if self.external_id_column in self.columns:
+        every = {**self.columns, **self.also}
+        if self.external_id_column in every:
             raise ValueError(f"{self.external_id_column} holds the Zoho id; map something else to another column")
+        if self.line_id_column in self.line_columns:
+            raise ValueError(f"{self.line_id_column} holds the line's id; map something else to another column")
+        for name in self.without:
+            if name not in self.columns:
+                raise ValueError(f"without: {name!r} is none of the columns: {', '.join(self.columns)}")
+        texts = [name for name, each in every.items() if each.source == "lines_text" and name not in self.without]
+        if self.lines == "text" and not texts:
+            raise ValueError('lines = "text" needs a long_text column from lines_text')
         return self
+
+    def compiled(self, data: dict[str, Any]) -> dict[str, Any]:
+        """With `columns` as they hold: what is added, and without what is left out."""
+        every = {**data["columns"], **data.pop("also")}
+        left_out = {*data.pop("without"), *(n for n, each in every.items() if self._no_lines(each["from"]))}
+        return {**data, "columns": {name: each for name, each in every.items() if name not in left_out}}
+
+    def _no_lines(self, source: str) -> bool:
+        return self.lines == "none" and source == "lines_text"
 
 
 class ZohoComment(Strict):
@@ -406,17 +579,23 @@ class ConnectionFile(Strict):
     )
     zoho: Zoho
     microsoft: Microsoft | None = None
-    destinations: dict[Slug, Destination] = Field(min_length=1)
+    destinations: dict[Slug, Destination] = Field(
+        default={},
+        min_length=1,
+        description="Places, by names of yours. Without them, and without routes, there are addresses and access only.",
+    )
     routing: Literal["all", "first"] = Field(default="all", description="Every matching route, or the first one only.")
-    routes: tuple[Route, ...] = Field(min_length=1)
+    routes: tuple[Route, ...] = Field(default=(), min_length=1)
     retry: Retry = Retry()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.destinations and not self.routes:
+            raise Misplaced(("routes",), "is missing")
         for index, route in enumerate(self.routes):
             for name in route.to:
                 if name not in self.destinations:
-                    known = ", ".join(self.destinations)
+                    known = ", ".join(self.destinations) or "none"
                     raise Misplaced(("routes", index, "to"), f"{name!r} is no destination; there are {known}")
                 if isinstance(self.destinations[name], ZohoComment):
                     self._takes_notes(index, route)
@@ -429,7 +608,17 @@ class ConnectionFile(Strict):
         for name, each in self.destinations.items():
             if isinstance(each, Teams):
                 self._reachable(name, each)
+            if isinstance(each, Monday) and each.feedback is not None:
+                self._noted(name, each.feedback)
         return self
+
+    def _noted(self, name: str, feedback: str) -> None:
+        """Refuses feedback to what is no place for notes."""
+        if not isinstance(self.destinations.get(feedback), ZohoComment):
+            known = ", ".join(each for each, what in self.destinations.items() if isinstance(what, ZohoComment))
+            # The union's member stands in pydantic's path.
+            place = ("destinations", name, "monday", "feedback")
+            raise Misplaced(place, f"{feedback!r} is no zoho_comment destination; there are {known or 'none'}")
 
     def _reachable(self, name: str, teams: Teams) -> None:
         """Refuses a transport that the tenant's cloud does not have (contracts: microsoft-teams 1)."""
@@ -463,6 +652,9 @@ class ConnectionFile(Strict):
         """The plain data that the functions work with."""
         data: dict[str, Any] = self.model_dump(mode="json", exclude_none=True, by_alias=True)
         data.setdefault("microsoft", {})
+        for name, each in self.destinations.items():
+            if isinstance(each, Monday):
+                data["destinations"][name] = each.compiled(data["destinations"][name])
         if self.locale != ConnectionFile.model_fields["locale"].default:
             from ml_connector.config.formats import formats_of
 

@@ -37,6 +37,10 @@ class Toolbox:
     secrets: Secrets
     clock: Clock
     limits: Limits = UNLIMITED
+    pause: Callable[[float], None] | None = None
+    """Waits a few seconds within a call; None: nobody waits."""
+    gathers: bool = False
+    """Whether Crowded is raised where a channel has enough new messages: whoever uses it gathers them for a digest."""
 
 
 class Registry:

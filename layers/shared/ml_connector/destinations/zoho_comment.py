@@ -15,6 +15,7 @@ from ml_connector.connections import Connection
 from ml_connector.destinations import Toolbox
 from ml_connector.errors import RetryLater, Unknown
 from ml_connector.events import DELETED, Delivery, Event
+from ml_connector.feedback import MODULE as FEEDBACK
 from ml_connector.modules import MODULES, Module, no_notes_on
 from ml_connector.money import shown
 from ml_connector.ports import CannotTell, Memory, NothingThere, Receipt, Request
@@ -71,8 +72,13 @@ class ZohoComment:
         return Request("create", "POST", url, body, about=record.title)
 
     def _note(self, event: Event, record: Record) -> str:
+        text = str((event.payload or {})["note"]) if event.module == FEEDBACK else self._told(event, record)
         # The same for the same version, whoever plans it: of a create that is tried again, either note is found.
         marker = f"[{MARK} {Delivery(event, self._name).id[:8]}]"
+        note = " ".join(f"{marker} {text.translate(_PLAIN)}".split())
+        return note if len(note) <= LENGTH else note[: LENGTH - 1] + "…"
+
+    def _told(self, event: Event, record: Record) -> str:
         told = destinations_for(self._connection, event, record) or (self._name,)
         happened = event.names[-1].partition(".")[2]
         values = {
@@ -88,9 +94,8 @@ class ZohoComment:
             "reference": record.reference,
             "destinations": ", ".join(told),
         }
-        text = self._text.format(**{name: value or "not given" for name, value in values.items()})
-        note = " ".join(f"{marker} {text.translate(_PLAIN)}".split())
-        return note if len(note) <= LENGTH else note[: LENGTH - 1] + "…"
+        text: str = self._text.format(**{name: value or "not given" for name, value in values.items()})
+        return text
 
     # --- sending ---------------------------------------------------------------------------------------------
 
@@ -125,6 +130,8 @@ class ZohoComment:
 
     def settle(self, request: Request, memory: Memory) -> Receipt | None:
         """Looks for the marker among the record's comments."""
+        if "description" not in request.body:
+            return None
         marker = _marker(request.body)
         try:
             for comment in self._comments(_path(request)):

@@ -96,8 +96,12 @@ class Http:
         body: Any = None,
         form: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
+        content: bytes | None = None,
     ) -> Answer:
-        """One call. `body` is sent as JSON in UTF-8, `form` as a form. Raises RetryLater, Unknown, Undeliverable."""
+        """One call. `body` is sent as JSON in UTF-8, `form` as a form, `content` as it is.
+
+        Raises RetryLater, Unknown, Undeliverable.
+        """
         target = self._target(url)
         host = urlsplit(url).hostname or ""
         now = self._monotonic()
@@ -105,7 +109,7 @@ class Http:
             self._session.close()
         self._last = now
         sent = dict(headers or {})
-        data: bytes | Mapping[str, str] | None = form
+        data: bytes | Mapping[str, str] | None = form if content is None else content
         if body is not None:
             data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
             sent["Content-Type"] = "application/json; charset=utf-8"

@@ -62,6 +62,10 @@ class ZohoBooks:
         order = {} if module == "customer_payment" else {"sort_column": "date"}
         return self._list(connection, module, number, {"date_start": since, "date_end": until, **order})
 
+    def by_due(self, connection: Connection, module: str, number: int) -> Page:
+        """Page `number` (from 1) of a module's list, the latest due date first; the rows tell, as above."""
+        return self._list(connection, module, number, {"sort_column": "due_date"})
+
     def _list(self, connection: Connection, module: str, number: int, asked: Mapping[str, str]) -> Page:
         from ml_connector.gaps import Page  # a delivery, whose start this would lengthen, reads no list
 

@@ -191,15 +191,7 @@ class _Drawing:
 
     def _plain(self, name: str, text: str, currency: str) -> str:
         """One of two texts side by side."""
-        match name:
-            case "amount" | "balance" if text:
-                text = self.formats.amount(Decimal(text), currency)
-            case "date" | "due" if text:
-                text = self.formats.day(Date.fromisoformat(text))
-            case "status":
-                text = self.words.status(text)
-            case "mode":
-                text = self.words.mode(text)
+        text = said(name, text, currency, self.formats, self.words)
         return self._aside(escape(text, min(self.length, 80)) or "—")
 
     def _facts(self) -> dict[str, Any]:
@@ -333,11 +325,29 @@ class _Drawing:
         return self.formats.amount(self.record.amount, self.record.currency)
 
     def _aside(self, text: str) -> str:
-        """A text beside others: where lines run from right to left, each keeps its own order."""
-        return f"{_ISOLATE}{_whole(text)}{_END}" if self.formats.rtl else _apart(text)
+        return aside(text, self.formats)
 
     def _text(self, text: str) -> str:
         return escape(text, self.length)
+
+
+def said(name: str, text: str, currency: str, formats: Formats, words: Words) -> str:
+    """A fact as changes.py tells it, in the words of people: plain text."""
+    match name:
+        case "amount" | "balance" if text:
+            return formats.amount(Decimal(text), currency)
+        case "date" | "due" if text:
+            return formats.day(Date.fromisoformat(text))
+        case "status":
+            return words.status(text)
+        case "mode":
+            return words.mode(text)
+    return text
+
+
+def aside(text: str, formats: Formats) -> str:
+    """A text beside others: where lines run from right to left, each keeps its own order."""
+    return f"{_ISOLATE}{_whole(text)}{_END}" if formats.rtl and text else _apart(text)
 
 
 def _fact_set(facts: list[dict[str, str]]) -> dict[str, Any]:

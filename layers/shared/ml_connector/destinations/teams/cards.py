@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, datetime
 from typing import Any
 
 from ml_connector.connections import Connection
 from ml_connector.destinations.teams.card import Around, card, summary
+from ml_connector.destinations.teams.reply import Reply, reply
 from ml_connector.events import Event
+from ml_connector.gathering import zone_of
 from ml_connector.ports import Clock, Memory
 from ml_connector.records import Record
 from ml_connector.routing import destinations_for
@@ -33,6 +35,14 @@ class Cards:
         )
         return card(event, record, self.connection, around)
 
+    def reply(self, event: Event, record: Record, memory: Memory, *, state: bool = False) -> Reply | None:
+        """What to tell in the record's thread, unless that is nothing or not wanted. `state`: and how it is now."""
+        look = self.settings.get("card", {})
+        if not look.get("replies", True):
+            return None
+        line = self.line(event, record) if state else ""
+        return reply(event, record, memory, self.connection, look, line)
+
     def line(self, event: Event, record: Record) -> str:
         """For the notification: plain text."""
         return summary(event, record, self.connection, self.settings.get("card"))
@@ -40,20 +50,7 @@ class Cards:
 
 def today(connection: Connection, now: datetime) -> date:
     """The day that it is where the connection is."""
-    return now.astimezone(_zone(connection.time_zone)).date()
-
-
-def _zone(name: str) -> tzinfo:
-    if name == "UTC":
-        return UTC
-    # Imported at first use: it costs 4 ms of a cold start.
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    try:
-        return ZoneInfo(name)
-    except ZoneInfoNotFoundError:
-        # A runtime without the database: a due date may be a day off around midnight.
-        return UTC
+    return now.astimezone(zone_of(connection.time_zone)).date()
 
 
 def monday_link(connection: Connection, event: Event, record: Record, memory: Memory) -> str:

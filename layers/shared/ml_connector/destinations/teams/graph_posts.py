@@ -1,7 +1,7 @@
 """Through Graph: as a person whose refresh token is stored, or into a channel that is being imported into.
 
-A message's card is a text here, with a marker in the HTML (contracts: microsoft-teams 1.4, 4). Where messages cannot be
-changed, each later version is a reply in the record's thread.
+A message's card is a text here, with a marker in the HTML (contracts: microsoft-teams 1.4, 4). A record is a thread:
+where messages can be changed, its first one shows the state of now; what has happened is told in replies.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ml_connector.connections import Connection
 from ml_connector.destinations.teams.bot import CARD
 from ml_connector.destinations.teams.cards import Cards
 from ml_connector.destinations.teams.looking import found, mark_of
+from ml_connector.destinations.teams.reply import identity
 from ml_connector.errors import Unknown
 from ml_connector.events import DELETED, Event
 from ml_connector.modules import MODULES
@@ -35,12 +36,12 @@ _IDENTITY = re.compile(r"zoho-[\w-]+")
 def card_message(content: Mapping[str, Any]) -> dict[str, Any]:
     """A message that shows one card. The marker's id is made of it: the same card is the same message."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    identity = str(uuid5(NAMESPACE_URL, text))
+    marker = str(uuid5(NAMESPACE_URL, text))
     return {
-        "body": {"contentType": "html", "content": f'<attachment id="{identity}"></attachment>'},
+        "body": {"contentType": "html", "content": f'<attachment id="{marker}"></attachment>'},
         "attachments": [
             {
-                "id": identity,
+                "id": marker,
                 "contentType": CARD,
                 "contentUrl": None,
                 "content": text,
@@ -93,20 +94,19 @@ class GraphPosts:
         if event.action == DELETED and not there:
             raise NothingThere
         root = memory.thread_id.rpartition(";messageid=")[2] if there else ""
-        edit = bool(there) and self._edits
+        reply = self._reply(event, record, memory) if there else None
+        edit = bool(there) and self._edits and not (reply and memory.step)
+        within = bool(there) and not edit
+        place = (self._cloud, self._settings["team_id"], self._settings["channel_id"])
         return Request(
             operation="update" if edit else "create",
             method="PATCH" if edit else "POST",
-            url=messages_url(
-                self._cloud,
-                self._settings["team_id"],
-                self._settings["channel_id"],
-                root,
-                replies=bool(root) and not edit,
-            ),
-            body=self._message(event, record, memory),
+            url=messages_url(*place, root, replies=within),
+            body=reply if reply and within else self._message(event, record, memory),
             target=_target(self._settings),
-            about=record.title,
+            about=f"a message in the thread of {record.title}" if within else record.title,
+            more=edit and reply is not None,
+            within=within,
         )
 
     @property
@@ -115,6 +115,10 @@ class GraphPosts:
 
     def _message(self, event: Event, record: Record, memory: Memory) -> dict[str, Any]:
         raise NotImplementedError
+
+    def _reply(self, event: Event, record: Record, memory: Memory) -> dict[str, Any] | None:
+        """What has happened, in short; without it, what cannot be changed is said anew."""
+        return None
 
     def _mark(self, body: Mapping[str, Any]) -> str:
         raise NotImplementedError
@@ -131,23 +135,27 @@ class GraphPosts:
 
     def settle(self, request: Request, memory: Memory) -> Receipt | None:
         """Looks for the message in the channel or, if it was a reply, in its thread."""
+        if request.target != _target(self._settings):
+            return None
         place = (self._connection.name, self._settings["team_id"], self._settings["channel_id"])
+        # A request that the release before has stored does not say that it is within anything.
         root = memory.thread_id.rpartition(";messageid=")[2] if request.url.endswith("/replies") else ""
         posts = self._reader.replies(*place, root) if root else self._reader.messages(*place)
-        post = found(posts, mark_of(self._mark(request.body)), memory, self._marks)
+        # What is imported is dated as it says itself.
+        attempt = min(memory.first_attempt_at, str(request.body.get("createdDateTime", memory.first_attempt_at)))
+        post = found(posts, mark_of(self._mark(request.body)), attempt, self._marks)
         return self._receipt({"replyToId": root, **post}, 200, "") if post else None
 
     def _receipt(self, message: Mapping[str, Any], status: int, request_id: str) -> Receipt:
-        channel, identity = self._settings["channel_id"], str(message["id"])
-        root = str(message.get("replyToId") or identity)
+        channel, message_id = self._settings["channel_id"], str(message["id"])
+        root = str(message.get("replyToId") or message_id)
         tenant = self._connection.microsoft["tenant_id"]
         return Receipt(
             "created",
-            # Of the thread: it is the first message that stands for the record.
-            external_id=identity,
+            external_id=message_id,
             thread_id=f"{channel};messageid={root}",
             link=str(message.get("webUrl") or "")
-            or message_link(channel, identity, self._settings["team_id"], tenant, self._cloud),
+            or message_link(channel, message_id, self._settings["team_id"], tenant, self._cloud, root),
             status=status,
             request_id=request_id,
         )
@@ -166,11 +174,16 @@ class Delegated(GraphPosts):
             content = self._cards.card(event, record, memory, lines)
             first, *others = content["body"]
             # In a thread of several cards of one record each must be told from the others.
-            first = {**first, "id": f"{first['id']}-{event.version.fingerprint}"}
+            first = {**first, "id": identity(event, record)}
             message = card_message({**content, "body": [first, *others]})
             if _size(message) <= MOST_BYTES:
                 break
         return message
+
+    def _reply(self, event: Event, record: Record, memory: Memory) -> dict[str, Any] | None:
+        # A card that stays as it is says no more how things are.
+        reply = self._cards.reply(event, record, memory, state=not self._edits)
+        return card_message(reply.card) if reply else None
 
     def _mark(self, body: Mapping[str, Any]) -> str:
         first: str = json.loads(body["attachments"][0]["content"])["body"][0]["id"]
@@ -183,11 +196,11 @@ class GraphImport(GraphPosts):
     _marks = "body"
 
     def _message(self, event: Event, record: Record, memory: Memory) -> dict[str, Any]:
-        identity = f"zoho-{record.module}-{record.id}-{event.version.fingerprint}"
+        mark = identity(event, record)
         url = web_link(
             self._connection.region, self._connection.organization_id, MODULES[record.module].route, record.id
         )
-        text, link = escape(self._cards.line(event, record)), f'<a href="{escape(url)}">{escape(identity)}</a>'
+        text, link = escape(self._cards.line(event, record)), f'<a href="{escape(url)}">{escape(mark)}</a>'
         return {
             # Imported messages carry their own time and author.
             "createdDateTime": event.received_at,
@@ -196,5 +209,5 @@ class GraphImport(GraphPosts):
         }
 
     def _mark(self, body: Mapping[str, Any]) -> str:
-        identity: str = _IDENTITY.findall(body["body"]["content"])[-1]
-        return identity
+        mark: str = _IDENTITY.findall(body["body"]["content"])[-1]
+        return mark

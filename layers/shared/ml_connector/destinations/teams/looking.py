@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ml_connector.errors import NeedsAttention, Undeliverable
-from ml_connector.ports import CannotTell, Memory
+from ml_connector.ports import CannotTell
 
 MOST_POSTS = 200
 """Posts of a channel that are looked through, four pages."""
@@ -20,13 +20,13 @@ SKEW = timedelta(minutes=5)
 
 
 def found(
-    posts: Iterable[Mapping[str, Any]], mark: re.Pattern[str], memory: Memory, part: str = "attachments"
+    posts: Iterable[Mapping[str, Any]], mark: re.Pattern[str], attempt: str, part: str = "attachments"
 ) -> Mapping[str, Any] | None:
-    """The post with this mark in its `part` since the attempt; None if there is none. Raises CannotTell.
+    """The post with this mark in its `part` since the `attempt` (UTC); None if there is none. Raises CannotTell.
 
     A channel with more than MOST_POSTS since the attempt is not read through: then nobody can tell.
     """
-    since = datetime.fromisoformat(memory.first_attempt_at) - SKEW
+    since = datetime.fromisoformat(attempt) - SKEW
     old = 0
     try:
         for number, post in enumerate(posts):
@@ -47,4 +47,4 @@ def found(
 
 def mark_of(identity: str) -> re.Pattern[str]:
     """What tells a message from all others: an id, and no longer one."""
-    return re.compile(re.escape(identity) + r"(?!\w)")
+    return re.compile(re.escape(identity) + r"(?![\w-])")

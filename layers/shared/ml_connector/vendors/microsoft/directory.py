@@ -1,4 +1,4 @@
-"""Teams, channels and installed apps, through Graph as the app itself (contracts: microsoft-teams 1.2.1, 3).
+"""Teams, channels, people and installed apps, through Graph as the app itself (contracts: microsoft-teams 1.2.1, 2, 3).
 
 Only `mlc` asks for these.
 """
@@ -61,13 +61,13 @@ class Directory:
         rows = self._graph.pages(self._connection, path)
         return next((str(row.get("id", "")) for row in rows), "")
 
-    def installed(self, team_id: str, manifest_id: str) -> bool:
+    def installed(self, home: str, manifest_id: str) -> bool:
+        """`home`: of a team (`team_home`) or of a person (`person_home`)."""
         where = f"$expand=teamsApp&$filter=teamsApp/externalId eq '{manifest_id}'"
-        path = f"/teams/{quote(team_id, safe='')}/installedApps?{where}"
-        return any(True for _ in self._graph.pages(self._connection, path))
+        return any(True for _ in self._graph.pages(self._connection, f"{home}/installedApps?{where}"))
 
-    def install(self, team_id: str, app_id: str, permissions: Mapping[str, str]) -> None:
-        """With consent to its resource-specific permissions: name → type."""
+    def install(self, home: str, app_id: str, permissions: Mapping[str, str]) -> None:
+        """With consent to its resource-specific permissions: name → type. `home` as for `installed`."""
         body: dict[str, Any] = {
             "teamsApp@odata.bind": f"{self._root}/appCatalogs/teamsApps/{app_id}",
             "consentedPermissionSet": {
@@ -76,7 +76,17 @@ class Directory:
                 ]
             },
         }
-        self._graph.post(self._connection, "POST", f"{self._root}/teams/{quote(team_id, safe='')}/installedApps", body)
+        self._graph.post(self._connection, "POST", f"{self._root}{home}/installedApps", body)
+
+
+def team_home(team_id: str) -> str:
+    """Where a team's apps are."""
+    return f"/teams/{quote(team_id, safe='')}"
+
+
+def person_home(person: str) -> str:
+    """Where the apps of a person are, by object id or address."""
+    return f"/users/{quote(person, safe='')}/teamwork"
 
 
 def _channel(row: Mapping[str, Any]) -> Channel:

@@ -45,6 +45,7 @@ def _refused(says: str) -> Fault:
     return Fault(Then.REFUSED, says)
 
 
+_SMALLER = "show fewer fields and lines (`card` of the destination), apply, then retry"
 CONNECTOR = Service(
     "Teams",
     {
@@ -53,21 +54,42 @@ CONNECTOR = Service(
         ),
         "BotNotInConversationRoster": _refused(
             "the Teams app is not installed in this team (or, in a private or shared channel, not enabled there); "
-            "install it, then retry"
+            "install it (`mlc teams install CONNECTION`), then retry"
         ),
         "BotDisabledByAdmin": _refused("a Teams administrator's policy blocks the app; have it allowed, then retry"),
         "ConversationBlockedByUser": _refused("the channel does not let the app write (moderation)"),
         "MessageWritesBlocked": _refused("the channel does not let the app write (moderation)"),
-        "ForbiddenOperationException": _refused("the Teams app is not installed for this person"),
+        "ForbiddenOperationException": _refused("the bot may not write there; is the Teams app installed?"),
         "InvalidBotApiHost": _refused('the tenant is in the GCC cloud: set cloud = "gcc" under [microsoft] and apply'),
         "NotEnoughPermissions": _refused("the bot may not do this; an administrator must look at its permissions"),
         "ConversationNotFound": _refused("the channel does not exist (any more); put channel_id right and apply"),
         "ActivityNotFoundInConversation": Fault(Then.GONE, "the message was deleted in Teams"),
-        "MessageSizeTooBig": _refused("the card is too large for Teams"),
+        "MessageSizeTooBig": _refused(f"the card is too large for Teams; {_SMALLER}"),
         412: Fault(Then.LATER, "another operation is under way in this conversation"),
         429: Fault(Then.LATER, "too many calls of the bot"),
     },
 )
+
+_NOT_FOR_THE_PERSON = _refused(
+    "the Teams app is not installed for this person; `mlc teams install CONNECTION --person PERSON`, then retry"
+)
+_BLOCKED_BY_THE_PERSON = _refused(
+    "the person blocks the app; only they can unblock it, in Teams: or put somebody else in person and apply"
+)
+PERSONAL = Service(
+    "Teams",
+    {
+        **CONNECTOR.rows,
+        "BotNotInConversationRoster": _NOT_FOR_THE_PERSON,
+        "ForbiddenOperationException": _NOT_FOR_THE_PERSON,
+        "ConversationBlockedByUser": _BLOCKED_BY_THE_PERSON,
+        "MessageWritesBlocked": _BLOCKED_BY_THE_PERSON,
+        "ConversationNotFound": _refused(
+            "the chat with this person does not exist (any more); retry, or put person right and apply"
+        ),
+    },
+)
+"""The Connector's words where the conversation is a person's chat with the bot."""
 
 GRAPH = Service(
     "Graph",
@@ -87,7 +109,7 @@ GRAPH = Service(
         402: _refused("a licence is missing"),
         403: _refused("a permission or an administrator's consent is missing"),
         404: _refused("team, channel or message does not exist (any more)"),
-        413: _refused("the message is too large for Teams"),
+        413: _refused(f"the message is too large for Teams; {_SMALLER}"),
         423: _refused("the team or channel is archived or locked"),
         409: Fault(Then.LATER, "something else is changing it"),
         412: Fault(Then.LATER, "another operation is under way"),
@@ -105,7 +127,7 @@ WORKFLOW = Service(
         401: _refused("its trigger is not open to anyone"),
         403: _refused("its trigger is not open to anyone"),
         404: _refused("it was deleted or switched off, or its address is old"),
-        413: _refused("the card is too large for it"),
+        413: _refused(f"the card is too large for it; {_SMALLER}"),
         408: Fault(Then.LATER, "it was too slow"),
         429: Fault(Then.LATER, "too many calls"),
     },
@@ -113,12 +135,19 @@ WORKFLOW = Service(
 
 _SECRET = Fault(Then.CREDENTIALS, "The client secret is wrong. Paste the secret value, not its id.")
 _CERTIFICATE = Fault(Then.CREDENTIALS, "The certificate does not match the app registration.")
-_APP = Fault(Then.CREDENTIALS, "App id or tenant id is wrong, or the app was never consented in this tenant.")
+_APP = Fault(
+    Then.CREDENTIALS,
+    "App id or tenant id is wrong, or the app was never consented in this tenant. Compare [microsoft] with the app "
+    "registration, apply, and store the credentials again.",
+)
 _DISABLED = Fault(Then.CREDENTIALS, "An administrator disabled the app.")
 _CLOUD = Fault(Then.CREDENTIALS, "The tenant belongs to another cloud: set `cloud` under [microsoft] and apply.")
 _RESOURCE = Fault(Then.CREDENTIALS, "The service is not available in this tenant; check its cloud and its plan.")
 _OURS = Fault(Then.CREDENTIALS, "The connector asked wrongly; please report it.")
-_ADMIN = Fault(Then.CONSENT, "Consent is missing. Grant admin consent.")
+_ADMIN = Fault(
+    Then.CONSENT,
+    "Consent is missing. Grant admin consent: an administrator does so at the app registration, API permissions.",
+)
 _BLOCKED = Fault(Then.CONSENT, "Conditional Access or security defaults block it; an administrator must allow it.")
 _ENDED = Fault(Then.CONSENT, "The service account's access has ended through inactivity.")
 _REVOKED = Fault(Then.CONSENT, "The service account's access was revoked.")
@@ -135,7 +164,11 @@ ENTRA: Mapping[int, Fault] = {
     500133: Fault(Then.LATER, "the assertion was not valid at its time; is this machine's clock right?"),
     **dict.fromkeys((700016, 700011), _APP),
     **dict.fromkeys((7000112, 70001, 1000031), _DISABLED),
-    90002: Fault(Then.CREDENTIALS, "The tenant id is unknown in this cloud."),
+    90002: Fault(
+        Then.CREDENTIALS,
+        "The tenant id is unknown in this cloud. Put tenant_id (or cloud) right under [microsoft], apply, and store "
+        "the credentials again.",
+    ),
     **dict.fromkeys((90038, 900382, 900432, 90051), _CLOUD),
     **dict.fromkeys((500011, 650057, 650052), _RESOURCE),
     **dict.fromkeys((70011, 28002, 700022, 9001023), _OURS),
@@ -152,6 +185,12 @@ ENTRA: Mapping[int, Fault] = {
 """By AADSTS number."""
 LOOP = 300.0
 """Seconds to wait after 50196."""
+
+
+def request_id(answer: Answer) -> str:
+    """What Microsoft's support asks for: the service's id of a call, and ours, which Graph repeats (8.3)."""
+    own = answer.headers.get("request-id") or answer.headers.get("ms-cv", "")
+    return " ".join(filter(None, (own, answer.headers.get("client-request-id", ""))))
 
 
 def error_code(answer: Answer) -> str:
@@ -177,10 +216,11 @@ def _inner(message: Any) -> str:
     return found if isinstance(found, str) and found.isalnum() else ""
 
 
-def _said(answer: Answer) -> str:
+def said(answer: Answer) -> str:
+    """A refusal's own words, whole; "" if it has none."""
     data = answer.json()
     error = data.get("error") if isinstance(data, dict) else None
-    return str(error.get("message", ""))[:200] if isinstance(error, dict) else ""
+    return str(error.get("message") or "") if isinstance(error, dict) else ""
 
 
 def fault(service: Service, answer: Answer, *, harmless: bool = False) -> ConnectorError:
@@ -190,7 +230,10 @@ def fault(service: Service, answer: Answer, *, harmless: bool = False) -> Connec
     row = service.rows.get(code) or service.rows.get(status) or _by_status(service, answer, code)
     if row.then is Then.UNKNOWN and harmless:
         row = Fault(Then.LATER, row.says)
-    return _error(row, f"{service.name} answered {status}: {row.says}", answer)
+    error = _error(row, f"{service.name} answered {status}: {row.says}", answer)
+    # Not in the words: the same trouble has the same reason, however often it comes.
+    error.request_id = request_id(answer)
+    return error
 
 
 def _by_status(service: Service, answer: Answer, code: str) -> Fault:
@@ -200,7 +243,9 @@ def _by_status(service: Service, answer: Answer, code: str) -> Fault:
     if answer.status < 400:
         return Fault(Then.UNKNOWN, "the answer is not readable")
     # The workflow's own words may repeat its address, which is a secret.
-    return _refused("it refuses the card" if service is WORKFLOW else f"{code} {_said(answer)}".strip() or "it refuses")
+    return _refused(
+        "it refuses the card" if service is WORKFLOW else f"{code} {said(answer)[:200]}".strip() or "it refuses"
+    )
 
 
 def entra_fault(answer: Answer) -> ConnectorError:
