@@ -211,7 +211,9 @@ class _Trip:
 
     def _take_over(self) -> None:
         """Waits for a claim that holds, before anything else; makes a crashed worker's last move and entry for it."""
-        self._let_end()
+        if self.memory.state == "waiting" and (left := seconds_until(self.memory.lease_until, self.now)) > 0:
+            # Not even the same version: were its repetition answered first, a newer one could come before the old call.
+            raise RetryLater("a call of before may still be under way", math.ceil(left))
         if self.memory.state != "sending":
             return
         if (left := seconds_until(self.memory.lease_until, self.now)) > 0:
@@ -219,11 +221,6 @@ class _Trip:
         name, reason = "lose" if self.memory.request else "wait", f"its worker {self.memory.owner} crashed"
         changes = {} if self.memory.request else {"doubt": rows.in_doubt(self.memory)}
         self._close(name, "unknown", reason=reason, version=self.memory.pending, changes=changes)
-
-    def _let_end(self) -> None:
-        """Waits while an unanswered call may yet overwrite this version."""
-        if self.memory.state == "waiting" and (left := rows.under_way(self.memory, self.event.version, self.now)) > 0:
-            raise RetryLater("a call of before may still be under way", math.ceil(left))
 
     def _run(self) -> Result:
         connection = self.of.connections.connection(self.event.connection)
@@ -242,7 +239,6 @@ class _Trip:
         if skipped := self._skip(destination):
             return skipped
         self.event, self.record = self._whole(connection)
-        self._let_end()  # what was fetched may be a newer version than the one that was sent in vain
         try:
             return self._skip(destination) or self._astray(connection, self.record) or self._send(destination)
         except NothingThere as nothing:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from ml_connector.changes import snapshot
 from ml_connector.events import Version
 from ml_connector.ports import Memory, Receipt, Request
 from ml_connector.records import Record
-from ml_connector.times import seconds_until
 
 DUPLICATE = "duplicate: this version is already there"
 NOWHERE: Mapping[str, Any] = {"external_id": "", "thread_id": ""}
@@ -53,15 +51,6 @@ def shows_nothing_new(memory: Memory, version: Version) -> bool:
     waits = memory.state == "parked" and not memory.request and not memory.step
     in_question = memory.doubt or (memory.pending and not waits)
     return memory.version is not None and not in_question and memory.version.fingerprint == version.fingerprint
-
-
-def under_way(memory: Memory, version: Version, now: datetime) -> float:
-    """Seconds for which an unanswered call may yet overwrite this version, or do a part of it once more.
-
-    To repeat a version's first step does no harm.
-    """
-    same = not memory.step and memory.doubt == version
-    return 0.0 if same else seconds_until(memory.lease_until, now)
 
 
 def in_doubt(memory: Memory) -> Version | None:
