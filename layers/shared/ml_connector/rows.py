@@ -56,7 +56,7 @@ def shows_nothing_new(memory: Memory, version: Version) -> bool:
 def in_doubt(memory: Memory) -> Version | None:
     """The newer of what was in doubt already and what the call without an answer was to put there."""
     known, now = memory.doubt, memory.pending
-    return known if known and now and now.older_than(known) else now or known
+    return known if known and (now is None or before(now, known)) else now
 
 
 def begun(memory: Memory) -> Version | None:
