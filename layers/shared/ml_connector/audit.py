@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from ml_connector.ports import AuditEntry
+from ml_connector.events import Delivery
+from ml_connector.ports import AuditEntry, Memory
 
 MAX_ITEM = 1000
 """Bytes of an entry in the table, indexes' keys included: more than 1 kB would cost another write."""
@@ -21,6 +22,33 @@ LENGTHS = {"number": 60, "external_id": 60, "by": 120, "request_id": 75}
 SETTLED = ("delivered", "accepted", "skipped", "acknowledged", "changed")
 _KEYS = 60
 """Bytes that the table's keys take beyond the fields in them, the connection's name in two indexes apart."""
+
+
+def entry_of(delivery: Delivery, memory: Memory, at: str, outcome: str) -> AuditEntry:
+    """What a delivery and its row say by themselves; the caller adds what has come of it."""
+    event = delivery.event
+    return AuditEntry(
+        at=at,
+        connection=event.connection,
+        module=event.module,
+        record_id=event.record_id,
+        number=memory.number,
+        event=event.entry_name,
+        version=str(event.version),
+        origin=event.origin,
+        destination=delivery.destination,
+        outcome=outcome,
+        attempt=memory.attempts,
+        correlation_id=event.correlation_id,
+        external_id=memory.external_id,
+        link=memory.link,
+        delivery=delivery.id,
+    )
+
+
+def closed(entry: AuditEntry, previous: str) -> AuditEntry:
+    """The entry as it is stored: cut to what fits, and in its place in the chain."""
+    return seal(fit(entry), previous)
 
 
 def fit(entry: AuditEntry) -> AuditEntry:

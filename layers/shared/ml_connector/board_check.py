@@ -353,33 +353,19 @@ class Repair:
         now, name = stamp(self.clock()), self.connection.name
         # Of now, so that it is older than nothing that was known before.
         event = Event(name, module, record_id, "updated", Version(now, ""), "repair", now, self.correlation_id, None)
-        entry = audit.seal(audit.fit(self._entry(event, memory, wrong)), memory.chain)
+        delivery = Delivery(event, self.name)
+        entry = replace(
+            audit.entry_of(delivery, memory, now, "resent"),
+            attempt=0,
+            reason="the board was wrong: " + "; ".join(each.says for each in wrong),
+        )
+        entry = audit.closed(entry, memory.chain)
         try:
             self.deliveries.write(key, self.name, replace(memory, chain=entry.hash), entry)
         except Conflict:
             return False
-        self.queue.send([Delivery(event, self.name)])
+        self.queue.send([delivery])
         return True
-
-    def _entry(self, event: Event, memory: Memory, wrong: Sequence[Finding]) -> AuditEntry:
-        return AuditEntry(
-            at=stamp(self.clock()),
-            connection=event.connection,
-            module=event.module,
-            record_id=event.record_id,
-            number=memory.number,
-            event=event.name,
-            version=str(event.version),
-            origin=event.origin,
-            destination=self.name,
-            outcome="resent",
-            attempt=0,
-            correlation_id=event.correlation_id,
-            external_id=memory.external_id,
-            link=memory.link,
-            reason="the board was wrong: " + "; ".join(each.says for each in wrong),
-            delivery=Delivery(event, self.name).id,
-        )
 
 
 # --- by night --------------------------------------------------------------------------------------------------------

@@ -336,7 +336,7 @@ class BulkLoad:
     def _end(self, claim: _Claim, name: str, outcome: str, reason: str, changes: Mapping[str, object]) -> bool:
         """Closes the row with its entry; False if the lease had ended and somebody else has the row."""
         after = move(claim.memory, name, **{"lease_until": "", "owner": "", **changes})
-        entry = audit.seal(audit.fit(self._entry(claim, outcome, reason, after)), claim.memory.chain)
+        entry = audit.closed(self._entry(claim, outcome, reason, after), claim.memory.chain)
         try:
             self.deliveries.write(claim.event.record_key, self.name, replace(after, chain=entry.hash), entry)
         except Conflict:
@@ -344,25 +344,12 @@ class BulkLoad:
         return True
 
     def _entry(self, claim: _Claim, outcome: str, reason: str, after: Memory) -> AuditEntry:
-        event = claim.event
-        return AuditEntry(
-            at=exact_stamp(self.clock()),
-            connection=event.connection,
-            module=event.module,
-            record_id=event.record_id,
+        return replace(
+            audit.entry_of(Delivery(claim.event, self.name), after, exact_stamp(self.clock()), outcome),
             number=claim.record.number,
-            event=event.entry_name,
-            version=str(event.version),
-            origin=event.origin,
-            destination=self.name,
-            outcome=outcome,
             attempt=claim.memory.attempts,
-            correlation_id=event.correlation_id,
             operation=claim.request.operation,
-            external_id=after.external_id,
-            link=after.link,
             reason=reason,
-            delivery=Delivery(event, self.name).id,
         )
 
     def _event(self, record: Record) -> Event:

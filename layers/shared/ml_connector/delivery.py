@@ -47,7 +47,6 @@ from ml_connector.events import DELETED, Delivery, Event, Version
 from ml_connector.modules import MODULES
 from ml_connector.parked import Why, wrap
 from ml_connector.ports import (
-    AuditEntry,
     Books,
     CannotTell,
     Clock,
@@ -584,34 +583,23 @@ class _Trip:
         request = self.request or self.memory.request
         ended = {"lease_until": "", "owner": ""} if self.memory.state == "sending" else {}
         after = move(self.memory, name, **{**ended, **changes})
-        entry = audit.seal(
-            audit.fit(
-                AuditEntry(
-                    at=exact_stamp(at),
-                    connection=self.event.connection,
-                    module=self.event.module,
-                    record_id=self.event.record_id,
-                    number=self._number(),
-                    event=self.event.entry_name,
-                    version=str(version or self.event.version),
-                    origin=self.event.origin,
-                    destination=self.delivery.destination,
-                    outcome=outcome,
-                    attempt=self.memory.attempts,
-                    correlation_id=self.event.correlation_id,
-                    # What is added to a thread or an item changes it; but an attempt that made it has made it.
-                    operation="create" if self.made else _operation(request),
-                    external_id=(receipt.external_id if receipt else "") or after.external_id,
-                    link=(receipt.link if receipt else "") or after.link,
-                    status=(receipt.status if receipt else status) or 0,
-                    request_id=receipt.request_id if receipt else self.request_id,
-                    duration_ms=round((at - self.now).total_seconds() * 1000),
-                    reason=reason,
-                    delivery=self.delivery.id,
-                )
-            ),
-            self.memory.chain,
+        entry = replace(
+            audit.entry_of(self.delivery, after, exact_stamp(at), outcome),
+            number=self._number(),
+            # As Zoho has it now: what was told as a change may have been deleted since.
+            event=self.event.entry_name,
+            version=str(version or self.event.version),
+            attempt=self.memory.attempts,
+            # What is added to a thread or an item changes it; but an attempt that made it has made it.
+            operation="create" if self.made else _operation(request),
+            external_id=(receipt.external_id if receipt else "") or after.external_id,
+            link=(receipt.link if receipt else "") or after.link,
+            status=(receipt.status if receipt else status) or 0,
+            request_id=receipt.request_id if receipt else self.request_id,
+            duration_ms=round((at - self.now).total_seconds() * 1000),
+            reason=reason,
         )
+        entry = audit.closed(entry, self.memory.chain)
         after = replace(after, chain=entry.hash)
         self.memory = self.of.deliveries.write(self.event.record_key, self.delivery.destination, after, entry, put=put)
 

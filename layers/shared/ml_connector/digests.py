@@ -27,7 +27,6 @@ from ml_connector.delivery import Courier, Result
 from ml_connector.errors import RetryLater
 from ml_connector.events import Delivery, Event, Payload
 from ml_connector.ports import (
-    AuditEntry,
     Clock,
     Conflict,
     Connections,
@@ -133,27 +132,16 @@ class Digests:
         memory = self.deliveries.read(event.record_key, name)
         if memory.state == "sending":
             return False
-        at = exact_stamp(self.clock())
-        entry = AuditEntry(
-            at=at,
-            connection=event.connection,
-            module=event.module,
-            record_id=event.record_id,
+        outcome = "delivered" if digest.external_id else "accepted"
+        entry = replace(
+            audit.entry_of(shelved.delivery, memory, exact_stamp(self.clock()), outcome),
             number=shelved.facts.get("number", "") or memory.number,
-            event=event.entry_name,
-            version=str(event.version),
-            origin=event.origin,
-            destination=name,
-            outcome="delivered" if digest.external_id else "accepted",
-            attempt=memory.attempts,
-            correlation_id=event.correlation_id,
             operation="digest",
             external_id=digest.external_id,
             link=digest.link,
             reason=f"told in the digest {shelved.digest}",
-            delivery=shelved.delivery.id,
         )
-        entry = audit.seal(audit.fit(entry), memory.chain)
+        entry = audit.closed(entry, memory.chain)
         after = replace(_told(memory, shelved), chain=entry.hash)
         self.deliveries.write(event.record_key, name, after, entry, taken=shelved)
         return True

@@ -116,7 +116,7 @@ class Feedback:
             reason=what.reason,
             delivery=identity,
         )
-        sealed = audit.seal(audit.fit(entry), memory.chain)
+        sealed = audit.closed(entry, memory.chain)
         try:
             self.rows.write(key, destination, replace(after(memory), chain=sealed.hash), sealed)
         except Conflict:
