@@ -19,10 +19,10 @@ from ml_connector.destinations.monday.groups import group_of
 from ml_connector.errors import RetryLater, Throttled
 from ml_connector.events import Delivery
 from ml_connector.feedback import Feedback
-from ml_connector.graph_carriers import GraphCarrier
 from ml_connector.notices import Notices
 from ml_connector.notifications import BoardCalls
 from ml_connector.ports import AuditEntry, Memory, Request
+from ml_connector.step_carrier import StepCarrier
 from ml_connector.vendors import monday
 from ml_connector.vendors.monday_token import Access
 from ml_connector.vendors.monday_webhooks import MondayWebhooks
@@ -87,7 +87,7 @@ class Office:
             notices=Notices(Board(), self.admin, told, self.clock, lambda connection, key, error: None),
             clock=self.clock,
         )
-        self.carrier = GraphCarrier(
+        self.carrier = StepCarrier(
             self.connections, self.clock, self.feedback.step, retry.Policy(), self.company.parked
         )
         self.answers: list[Mapping[str, Any]] = []

@@ -15,7 +15,6 @@ from ml_connector.connections import Connection, Endpoint, token_hash
 from ml_connector.errors import Gone, RetryLater, Undeliverable
 from ml_connector.events import Delivery, Version
 from ml_connector.feedback import Feedback
-from ml_connector.graph_carriers import GraphCarrier
 from ml_connector.notices import Notices
 from ml_connector.notifications import Notifications
 from ml_connector.ports import AuditEntry, Memory, Receipt, Request
@@ -23,6 +22,7 @@ from ml_connector.replies import Replies
 from ml_connector.resync import Reading, Resync
 from ml_connector.sources import Inbound
 from ml_connector.sources.graph import CHANNEL, LIFECYCLE, MESSAGE, RESYNC, place_of
+from ml_connector.step_carrier import StepCarrier
 from ml_connector.subscriptions import Address, Renewals, Subscription
 from tests import fakes
 from tests.fakes import CHANNEL as CHANNEL_ID
@@ -301,7 +301,7 @@ class World:
             LIFECYCLE: graph_carriers.lifecycle(self.renewals),
             RESYNC: graph_carriers.resync(self.resync),
         }
-        self.carriers = {name: GraphCarrier(self.connections, self.clock, step) for name, step in steps.items()}
+        self.carriers = {name: StepCarrier(self.connections, self.clock, step) for name, step in steps.items()}
         self.waiting: list[tuple[datetime, datetime, int, Delivery]] = []
 
     def token(self, name: str) -> str:

@@ -30,7 +30,7 @@ OTHERS = frozenset(
         for name in (
             "attention", "completeness", "config", "consent", "digests", "gaps", "month_end", "notices", "reconcile",
             "rounds", "service_account", "subscriptions", "webhook_setup", "replies", "resync", "channel_watch",
-            "graph_carriers", "sources.graph", "watches",
+            "graph_carriers", "step_carrier", "sources.graph", "watches",
         )
     }
 )  # fmt: skip

@@ -10,8 +10,8 @@ from ml_connector.connections import Connection
 from ml_connector.delivery import Result
 from ml_connector.errors import NeedsAttention, RetryLater, Throttled, Undeliverable
 from ml_connector.events import Delivery, Event, Version
-from ml_connector.graph_carriers import GraphCarrier
 from ml_connector.retry import Policy
+from ml_connector.step_carrier import StepCarrier
 from tests import fakes
 from tests.fakes import NOW, Clock
 
@@ -21,13 +21,13 @@ DELIVERY = Delivery(
 )
 
 
-def carrier(error: Exception | None, clock: Clock | None = None) -> GraphCarrier:
+def carrier(error: Exception | None, clock: Clock | None = None) -> StepCarrier:
     def step(connection: Connection, delivery: Delivery) -> Result:
         if error:
             raise error
         return Result("looked")
 
-    return GraphCarrier(fakes.Connections(), clock or Clock(), step)
+    return StepCarrier(fakes.Connections(), clock or Clock(), step)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_after_a_day_it_is_given_up() -> None:
 
 def test_connection_that_was_removed_ends_it() -> None:
     """Graph goes on telling for up to three days."""
-    elsewhere = GraphCarrier(fakes.Connections({}), Clock(), lambda connection, delivery: Result("looked"))
+    elsewhere = StepCarrier(fakes.Connections({}), Clock(), lambda connection, delivery: Result("looked"))
     assert elsewhere.carry(DELIVERY).outcome == "ignored"
 
 
@@ -83,7 +83,7 @@ def test_what_nobody_else_finds_is_parked(error: Exception, after: timedelta, re
     def step(connection: Connection, delivery: Delivery) -> Result:
         raise error
 
-    patient = GraphCarrier(fakes.Connections(), clock, step, Policy(), parked)
+    patient = StepCarrier(fakes.Connections(), clock, step, Policy(), parked)
     for _ in range(2):
         assert patient.carry(DELIVERY, 9, NOW) == Result("parked", reason)
     ((_, why),) = parked.kept
@@ -98,4 +98,4 @@ def test_patience_of_a_delivery_is_longer_than_a_day() -> None:
         raise NeedsAttention("the token was regenerated")
 
     with pytest.raises(RetryLater):
-        GraphCarrier(fakes.Connections(), clock, step, Policy(), fakes.Parked()).carry(DELIVERY, 9, NOW)
+        StepCarrier(fakes.Connections(), clock, step, Policy(), fakes.Parked()).carry(DELIVERY, 9, NOW)

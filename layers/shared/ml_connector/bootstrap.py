@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from ml_connector.daily import Daily
     from ml_connector.delivery import Courier
     from ml_connector.digests import Digests
-    from ml_connector.graph_carriers import GraphCarrier, Step
     from ml_connector.intake import Intake
     from ml_connector.lanes import Lanes
     from ml_connector.limits import Limiter, Unreachable
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from ml_connector.resync import Resync
     from ml_connector.rounds import Rounds
     from ml_connector.service_account import ServiceAccount
+    from ml_connector.step_carrier import Step, StepCarrier
     from ml_connector.subscriptions import Renewals, Subscription
     from ml_connector.tokens import Due, Tokens
     from ml_connector.vendors.http import Http
@@ -229,13 +229,13 @@ def lanes(faulted: Callable[[Exception], None] = lambda error: None) -> Lanes:
 
 
 @cache
-def _board_carrier() -> GraphCarrier:
+def _board_carrier() -> StepCarrier:
     """Of what monday tells. Nobody else finds it, so it is tried as long as a delivery is, and parked."""
     from ml_connector import retry
-    from ml_connector.graph_carriers import GraphCarrier
+    from ml_connector.step_carrier import StepCarrier
 
     step = board_feedback().step
-    return GraphCarrier(connections(), utc_now, step, patience=retry.Policy(), parked=courier().parked)
+    return StepCarrier(connections(), utc_now, step, patience=retry.Policy(), parked=courier().parked)
 
 
 @cache
@@ -313,7 +313,7 @@ def _monday_api(connection: Connection, settings: Mapping[str, Any], *, optional
     )
 
 
-def _graph_carriers() -> dict[str, Callable[[], GraphCarrier]]:
+def _graph_carriers() -> dict[str, Callable[[], StepCarrier]]:
     """Of what Graph tells, by module; nothing of it is imported before there is such a message."""
     # As in sources/graph.py, which a delivery need not import.
     made = {
@@ -323,10 +323,11 @@ def _graph_carriers() -> dict[str, Callable[[], GraphCarrier]]:
         "graph_resync": lambda of: of.resync(resync()),
     }
 
-    def carrier(step: Callable[[Any], Step]) -> GraphCarrier:
+    def carrier(step: Callable[[Any], Step]) -> StepCarrier:
         from ml_connector import graph_carriers
+        from ml_connector.step_carrier import StepCarrier
 
-        return graph_carriers.GraphCarrier(connections(), utc_now, step(graph_carriers))
+        return StepCarrier(connections(), utc_now, step(graph_carriers))
 
     return {module: cache(partial(carrier, step)) for module, step in made.items()}
 
