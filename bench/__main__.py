@@ -192,7 +192,7 @@ def _calls(box: Box) -> dict[str, float]:
 
     def deliver() -> None:
         delivery = Delivery.from_json(_queue_event(box)["Records"][0]["body"])
-        assert bootstrap.courier().carry(delivery).outcome == "delivered"  # noqa: S101
+        assert bootstrap.courier().carry(delivery).outcome == "delivered"
 
     found: dict[str, float] = {}
     with box.stack.paused("delivery"):
@@ -248,7 +248,7 @@ def _cold(box: Box, folder: Path, runs: int) -> dict[str, ColdStart]:
             for name in order if turn % 2 == 0 else reversed(order):
                 samples.setdefault(name, []).append(measure({name: subjects[name]}, folder / "cold", 1)[name])
     made = Counter(each["destination"] for each in box.audit() if each["outcome"] == "delivered")
-    assert all(made[to] == runs for to in DELIVERIES.values()), "a delivery failed: its time would mean nothing"  # noqa: S101
+    assert all(made[to] == runs for to in DELIVERIES.values()), "a delivery failed: its time would mean nothing"
     return {name: medians(found) for name, found in samples.items()}
 
 
@@ -265,7 +265,7 @@ def _warm(box: Box, folder: Path, calls: int = 60, skip: int = 10) -> dict[str, 
                     for key, rie, event in ((name, subject, events(box)), (label, other, {})):
                         answer = rie.invoke(json.dumps(event).encode())
                         failed = isinstance(answer.value, dict) and answer.value.get("batchItemFailures")
-                        assert not failed, "a delivery failed: its time would mean nothing"  # noqa: S101
+                        assert not failed, "a delivery failed: its time would mean nothing"
                         times[key].append(rie.invoke_ms)
                 found |= {key: median(each[skip:]) for key, each in times.items()}
                 found[f"{name} rss"] = subject.rss_mb
@@ -285,7 +285,7 @@ def _latency(box: Box, records: int = 15) -> float:
         made = box.zoho.create(box.organization, "bill")["id"]
         box.settled()
         ends = [entry["at"] for entry in box.audit() if entry["record_id"] == made and entry["outcome"] == "delivered"]
-        assert len(ends) == 2, "a delivery is missing"  # noqa: S101
+        assert len(ends) == 2, "a delivery is missing"
         found.append((datetime.fromisoformat(max(ends)) - began).total_seconds())
     return median(found)
 
@@ -302,8 +302,8 @@ def _throughput(box: Box, events: int, clients: int = 8) -> dict[str, float]:
         ).status_code
 
     with ThreadPoolExecutor(clients) as pool:
-        assert set(pool.map(post, bodies)) == {202}, "a webhook was not accepted"  # noqa: S101
-    assert box.settled(300), "deliveries are still under way"  # noqa: S101
+        assert set(pool.map(post, bodies)) == {202}, "a webhook was not accepted"
+    assert box.settled(300), "deliveries are still under way"
     seconds = time.monotonic() - began
     return {
         "events per second": round(events / seconds, 1),

@@ -15,9 +15,9 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from statistics import median
@@ -30,31 +30,22 @@ from rich.table import Table
 from ml_connector.config.load import load
 from ml_connector.modules import EVENTS, MODULES
 from mlc.samples import told
+from sandbox.play import RECORDS, Play, lie, older_bill
+from sandbox.secrecy import leaks
+from sandbox.serving import serve
 from sandbox.session import CONNECTION_FILE, Box, sandbox
+from sandbox.shown import ENVIRONMENT, OURS, Shown, arrived, channels, gathered, ingest_lines, latencies, refused
 from sandbox.vendors import default_world as world
 
 # In a file or a pipe nothing has to fit.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
-
-# What the bookkeeper enters; Zoho fills in the rest.
-RECORDS: dict[str, dict[str, Any]] = {
-    "invoice": {
-        "line_items": [
-            {"name": "Deck oven, three decks", "quantity": 1, "rate": 18400},
-            {"name": "Installation and training", "quantity": 6, "rate": 95},
-        ]
-    },
-    "bill": {"line_items": [{"name": "Kraft boxes 30 × 20", "quantity": 1500, "rate": 0.42}]},
-    "purchase_order": {"line_items": [{"name": "Baking parchment, 500 sheets", "quantity": 40, "rate": 12.75}]},
-    "customer_payment": {"amount": 9485},
-    "vendor_payment": {"amount": 630},
-}
-
-
+PATIENCE = {"cap_seconds": 15}
+"""People who switch trouble off want to see what waits arrive: it is tried again after so long at the latest."""
 BURST = 32
 """Invoices at the end of the month: so many that more wait for the channel than it takes one by one."""
-CHANNELS = {"finance": world.CHANNEL_FINANCE, "large-invoices": world.CHANNEL_PURCHASING}
+CROWDED = 66.0
+"""Seconds in which the shared limit counts a channel's new messages of a minute: it slides by a tenth."""
 
 
 @dataclass
@@ -91,6 +82,7 @@ def main() -> int:
     started = time.monotonic()
     with sandbox(
         digests=True,
+        retry=PATIENCE,
         progress=lambda step: console.print(f"[dim]·[/] {step} [dim]{time.monotonic() - started:.1f} s[/]"),
     ) as box:
         console.print()
@@ -99,6 +91,7 @@ def main() -> int:
         arrived = box.settled(120)
         seconds = time.monotonic() - begun
         story.check("every delivery has ended", holds=arrived)
+        story.check("nothing secret is in a log, a table or a queue", holds=not leaks(box))
         summary = _report(box, story, seconds)
         if not once:
             _stay(box)
@@ -153,7 +146,7 @@ def _bookkeeping(box: Box) -> Story:
     story.send("bill paid, webhook sent twice", zoho.update(org, "bill", bill, _paid(box, "bill", bill), copies=2))
     box.settled()
     before = _seen(box)
-    forgery = zoho.send_payload(org, "bill", "updated", _forgery(box, bill), signed="forged")
+    forgery = zoho.send_payload(org, "bill", "updated", lie("bill", _record(box, "bill", bill)), signed="forged")
     story.send("bill forged: paid to somebody else", {"webhooks": forgery}, 401)
     box.settled()
     story.check("the forged webhook was refused and changed nothing", holds=_seen(box) == before)
@@ -246,7 +239,7 @@ def _decide(box: Box, story: Story, bill: str, item: str) -> None:
 
 def _notes(box: Box, record: str) -> list[str]:
     written = [str(each["description"]) for each in box.zoho.comments(box.organization, record)]
-    return [note for note in written if note.startswith("[ml-connector ")]
+    return [note for note in written if note.startswith(OURS)]
 
 
 def _gathered_is_told(box: Box, seconds: float) -> None:
@@ -289,10 +282,7 @@ def _until(seconds: float, look: Callable[[], Any]) -> Any:
 
 def _lose(box: Box, story: Story) -> str:
     """A webhook that never arrives: Zoho's lists still hold the bill, and one run of reconcile carries it. Its id."""
-    # Reconcile leaves the youngest changes to their webhooks, so this bill is some minutes old.
-    entered = (datetime.now(UTC) - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%S+0000")
-    fields = {**RECORDS["bill"], "created_time": entered, "last_modified_time": entered}
-    lost = box.zoho.create(box.organization, "bill", fields, webhook="lose")["id"]
+    lost = box.zoho.create(box.organization, "bill", older_bill(), webhook="lose")["id"]
     story.records.add(lost)
     console.print("  bill created, its webhook lost on the way [dim]→[/] nobody was called")
     box.stack.invoke("reconcile", {"connection": box.connection})
@@ -314,12 +304,6 @@ def _record(box: Box, module: str, identity: str) -> dict[str, Any]:
 
 def _paid(box: Box, module: str, identity: str) -> dict[str, Any]:
     return {"status": "paid", "balance": 0, "payment_made": _record(box, module, identity)["total"]}
-
-
-def _forgery(box: Box, bill: str) -> str:
-    later = (datetime.now(UTC) + timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%S+0000")
-    record = _record(box, "bill", bill) | {"vendor_name": "Mallory & Sons", "last_modified_time": later}
-    return json.dumps({"bill": record})
 
 
 def _seen(box: Box) -> tuple[Any, ...]:
@@ -345,29 +329,12 @@ def _own_payload(box: Box, file: Path, event: str) -> Story:
     return story
 
 
-def refused(box: Box) -> list[dict[str, Any]]:
-    """The calls that ingest turned away, oldest first: `{at, outcome, reason, detail}`."""
-    return [
-        {
-            "at": logged(each).isoformat(),
-            "outcome": "refused",
-            "reason": each["reason"],
-            "detail": each["detail"],
-        }
-        for each in _ingest(box, "rejected")
-    ]
-
-
-def _ingest(box: Box, message: str) -> list[dict[str, Any]]:
-    return [line for line in box.stack.records("ingest") if line.get("message") == message]
-
-
 # --- what people see -----------------------------------------------------------------------------------------------
 
 
 def _report(box: Box, story: Story, seconds: float) -> dict[str, Any]:
     entries = box.audit()
-    summary = Shown(box).summary()
+    summary = Shown(box, Play(box).switches).summary()
     story.check("nothing is parked", holds=summary["parked"] == 0)
     doubled = sum(count - 1 for count in Counter(item["text"]["zb_doc_id"] for item in box.items()).values())
 
@@ -397,7 +364,7 @@ def _report(box: Box, story: Story, seconds: float) -> dict[str, Any]:
     for what, holds in story.checks:
         console.print(f"[{'green' if holds else 'red'}]{'✓' if holds else '✗'}[/] {what}")
     console.print()
-    if took := latencies(_ingest(box, "accepted"), entries):
+    if took := latencies(ingest_lines(box, "accepted"), entries):
         console.print(
             f"Webhook to receipt, here: median {median(took):.2f} s, slowest {max(took):.2f} s. Of {len(took)}"
             " deliveries, from when ingest accepted the webhook (its log) to when the delivery had ended (audit"
@@ -454,106 +421,26 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
     console.print(grid)
 
 
-@dataclass
-class Shown:
-    """What the page shows of a sandbox (`sandbox.page.app.Sources`)."""
-
-    box: Box
-
-    def channels(self) -> list[dict[str, Any]]:
-        return channels(self.box)
-
-    def board(self) -> dict[str, Any]:
-        return self.box.zoho.board(world.MONDAY_BOARD)
-
-    def audit(self) -> list[dict[str, Any]]:
-        return [*self.box.audit(), *refused(self.box)]
-
-    def summary(self) -> dict[str, int]:
-        """What the page counts, and the demo's last line: `page.js` says what each figure means."""
-        entries = self.box.audit()
-        return {
-            "accepted": len(_ingest(self.box, "accepted")),
-            "delivered": len(arrived(entries)),
-            "waiting": _waiting(self.box),
-            "gathered": gathered(entries),
-            "parked": self.box.parked(),
-            "skipped": sum(entry["outcome"] == "skipped" for entry in entries),
-            "refused": len(_ingest(self.box, "rejected")),
-        }
-
-
-def channels(box: Box) -> list[dict[str, Any]]:
-    """The Teams channels that the example connection posts to, by its destinations' names; then chats with people."""
-    known = {each["channel_id"]: each for each in box.zoho.channels()}
-    chats = {key: each["name"] for key, each in known.items() if each["person"]}
-    return [
-        {
-            "name": name,
-            "person": known[key]["person"],
-            "deleted": known[key]["deleted"],
-            "messages": box.zoho.messages(key),
-        }
-        for key, name in [*((key, name) for name, key in CHANNELS.items()), *chats.items()]
-    ]
-
-
-def arrived(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The last entry of each delivery that arrived: as a card, an item or a note, or told in a digest.
-
-    The digest itself is none: what it tells is counted already. `entries` are the newest first.
-    """
-    ends = {each["delivery"]: each for each in reversed(entries) if each["outcome"] in ("delivered", "accepted")}
-    return [each for each in ends.values() if each["module"] != "digest"]
-
-
-def latencies(accepted: Sequence[dict[str, Any]], entries: Sequence[dict[str, Any]]) -> list[float]:
-    """Seconds from ingest's log lines `accepted` to the entry of each delivery that arrived, but not in a digest."""
-    came = {delivery: logged(line) for line in reversed(accepted) for delivery in line["deliveries"]}
-    return [
-        (datetime.fromisoformat(each["at"]) - came[each["delivery"]]).total_seconds()
-        for each in arrived(entries)
-        if each["delivery"] in came and each["operation"] != "digest"
-    ]
-
-
-def logged(line: dict[str, Any]) -> datetime:
-    """When a line of a function's log was written."""
-    return datetime.strptime(line["timestamp"], "%Y-%m-%d %H:%M:%S,%f%z")
-
-
-def gathered(entries: Sequence[dict[str, Any]]) -> int:
-    """Deliveries that wait to be told in a digest. `entries` are the newest first."""
-    ends = {each["delivery"]: each["outcome"] for each in reversed(entries)}
-    return sum(outcome == "gathered" for outcome in ends.values())
-
-
-def _waiting(box: Box) -> int:
-    """Deliveries that are queued, under way, or put off."""
-    names = ("", "NotVisible", "Delayed")
-    attributes = box.stack.client("sqs").get_queue_attributes(
-        QueueUrl=box.stack.outputs["DeliveriesQueueUrl"],
-        AttributeNames=[f"ApproximateNumberOfMessages{name}" for name in names],
-    )["Attributes"]
-    return sum(map(int, attributes.values()))
+def crowded_for(entries: Sequence[Mapping[str, Any]], now: float) -> float:
+    """Seconds until the channel, which has had its new messages of a minute, takes single ones. Newest entry first."""
+    last = next((each["at"] for each in entries if each["outcome"] == "gathered"), "")
+    return max(0.0, datetime.fromisoformat(last).timestamp() + CROWDED - now) if last else 0.0
 
 
 def _stay(box: Box) -> None:
     """The page, until Ctrl-C."""
-    from sandbox.page.server import page
-
     stop = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: stop.set())
-    callback = f"{box.stack.webhook_url}/oauth/zoho/callback"
-    box.zoho.redirect_uri(callback)
-    with page(Shown(box)) as url:
+    with serve(box) as url:
+        if seconds := crowded_for(box.audit(), time.time()):
+            said = f"the channel has had its new messages of this minute: in {seconds:.0f} s each is a card again"
+            console.print(f"[dim]· {said}[/]")
+            stop.wait(seconds)
         console.print(f"[bold]Look at it:[/] {url}")
-        console.print("mlc works on this sandbox, from another terminal:", style="dim")
-        own = {"MLC_WEBHOOK_URL": f"{box.stack.webhook_url}/webhooks", "MLC_OAUTH_URL": callback}
-        for name, value in {**box.stack.environment(), **own}.items():
-            console.print(f"  export {name}={value}", style="dim", soft_wrap=True)
-        console.print("  .venv/bin/mlc send-test acme-eu --event invoice.created", style="dim")
+        console.print("mlc works on this sandbox, from another terminal in this folder:", style="dim")
+        console.print(f"  . {ENVIRONMENT}", style="dim")
+        console.print(f"  mlc audit list {box.connection}", style="dim")
         console.print("Ctrl-C ends it and removes everything.", style="dim")
         stop.wait()
 

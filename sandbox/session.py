@@ -22,6 +22,7 @@ from typing import Any
 
 import requests
 
+from ml_connector.aws import queues
 from ml_connector.aws.audit_table import AuditTable
 from ml_connector.aws.connections_table import ConnectionsTable
 from ml_connector.aws.deliveries_table import DeliveriesTable
@@ -128,13 +129,8 @@ class Box:
     def settled(self, seconds: float = 60.0) -> bool:
         """Waits until no delivery is queued or under way; False if some still are after that time."""
         until = time.monotonic() + seconds
-        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        sqs = self.stack.client("sqs")
         while time.monotonic() < until:
-            answer = sqs.get_queue_attributes(
-                QueueUrl=self.stack.outputs["DeliveriesQueueUrl"], AttributeNames=list(names)
-            )
-            if not any(int(answer["Attributes"][name]) for name in names):
+            if not self.waiting():
                 return True
             time.sleep(0.05)
         return False
@@ -153,11 +149,14 @@ class Box:
         """The monday board's items, oldest first."""
         return self.zoho.items(world.MONDAY_BOARD)
 
+    def waiting(self) -> int:
+        """Deliveries that are queued, under way or put off."""
+        return sum(queues.counts(self.stack.client("sqs"), self.stack.outputs["DeliveriesQueueUrl"]))
+
     def parked(self) -> int:
-        answer = self.stack.client("sqs").get_queue_attributes(
-            QueueUrl=self.stack.outputs["ParkedQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
-        )
-        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+        """Those that nobody has in hand."""
+        ready, _ = queues.counts(self.stack.client("sqs"), self.stack.outputs["ParkedQueueUrl"])
+        return ready
 
 
 @contextmanager
@@ -169,6 +168,8 @@ def sandbox(
     hidden_seconds: int | None = None,
     limits_percent: int = 100_000,
     digests: bool = False,
+    retry: Mapping[str, Any] | None = None,
+    connected: bool = True,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Box]:
     """Starts everything, connects the example connection, and removes it all at the end.
@@ -176,6 +177,8 @@ def sandbox(
     `hidden_seconds`: after how long a message comes back whose function was killed, instead of the template's time.
     `limits_percent`: how much of the vendors' limits we count down ourselves; so much that only the stand-ins' do.
     `digests`: as the example connection has them; without, every message is posted, however many there are.
+    `retry`: how patiently the example connection's deliveries are tried, if not as its file says.
+    `connected`: whether there is an example connection.
     """
     progress("starting the stand-ins of Zoho Books, Microsoft and monday.com")
     with vendors() as stand_ins:
@@ -191,7 +194,10 @@ def sandbox(
                 _hide_for(stack, hidden_seconds)
             stack.prewarm(*prewarm)
             box = _box(stack, stand_ins)
-            file = load(CONNECTION_FILE) if digests else _undigested(load(CONNECTION_FILE))
+            if not connected:
+                yield box
+                return
+            file = _bent(load(CONNECTION_FILE), digests=digests, retry=retry)
             progress(
                 f"connecting {file.connection}: {CONNECTION_FILE.relative_to(ROOT)}, Zoho's consent, webhooks by API"
             )
@@ -204,10 +210,12 @@ def sandbox(
             yield box
 
 
-def _undigested(file: ConnectionFile) -> ConnectionFile:
+def _bent(file: ConnectionFile, *, digests: bool, retry: Mapping[str, Any] | None) -> ConnectionFile:
     data = file.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if retry:
+        data["retry"] = {**data.get("retry", {}), **retry}
     for each in data["destinations"].values():
-        if each["type"] == "teams":
+        if each["type"] == "teams" and not digests:
             each["digest"] = {"above": 0}
     return ConnectionFile.model_validate(data)
 
@@ -281,18 +289,10 @@ def _hide_for(stack: LocalStack, seconds: int) -> None:
     stack.client("sqs").set_queue_attributes(
         QueueUrl=stack.outputs["DeliveriesQueueUrl"], Attributes={"VisibilityTimeout": str(seconds)}
     )
-    _set(stack, "DeliveryFunction", LEASE_SECONDS=str(seconds - 2), ATTENTION_SECONDS="2", MISSING_SECONDS="5")
+    stack.set_variables("DeliveryFunction", LEASE_SECONDS=str(seconds - 2), ATTENTION_SECONDS="2", MISSING_SECONDS="5")
 
 
 def _say_where_webhooks_are(stack: LocalStack) -> None:
     """The API's own name resolves in AWS only: who tells Microsoft Graph where to call gets the local address."""
     for function in ("RenewSubscriptionsFunction", "DeliveryFunction"):
-        _set(stack, function, WEBHOOKS_URL=f"{stack.webhook_url}/webhooks")
-
-
-def _set(stack: LocalStack, function: str, **changes: str) -> None:
-    """Variables of a function, beside those of the template."""
-    functions = stack.client("lambda")
-    name = stack.deployment.physical[function]
-    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": {**variables, **changes}})
+        stack.set_variables(function, WEBHOOKS_URL=f"{stack.webhook_url}/webhooks")

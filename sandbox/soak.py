@@ -141,7 +141,7 @@ def soak(
             sure = vendor == "monday" or fault.get("status") == 429 or unknown_posts
             method = {} if sure else {"method": "PUT"}
             box.zoho.fault(**fault, **method, vendor=vendor, count=None, seed=seed * 100 + number)
-    books = Books(box, sites, records, random.Random(seed))  # noqa: S311
+    books = Books(box, sites, records, random.Random(seed))
     disasters = {events * 3 // 10: "kill", events // 2: "restart", events * 7 // 10: "kill"}
     done = told = 0
     with ThreadPoolExecutor(6) as pool:

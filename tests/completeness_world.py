@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ml_connector.completeness import Completeness, Item, Place, Tally
+from ml_connector.completeness import Completeness, Place
 from ml_connector.connections import Connection
 from ml_connector.errors import Missing
 from ml_connector.events import Version
 from ml_connector.gaps import Page
 from ml_connector.modules import MODULES
 from ml_connector.ports import Memory
+from ml_connector.tally import Item, Tally
 from tests.fakes import Clock, connection, payload
 
 AT = Version("2026-10-20T08:00:00Z", "f")

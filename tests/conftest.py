@@ -28,8 +28,9 @@ _WITHOUT_NETWORK = (_HERE / "unit", _HERE / "contract")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """End-to-end tests come last: their sandbox lives on until the end, and its threads need sockets."""
-    items.sort(key=lambda item: item.path.is_relative_to(_HERE / "e2e"))
+    """Browser and end-to-end tests come last: their sandboxes live on, and their threads need sockets."""
+    last = (_HERE / "browser", _HERE / "e2e")
+    items.sort(key=lambda item: [item.path.is_relative_to(folder) for folder in last[::-1]])
 
 
 @pytest.fixture(autouse=True)

@@ -130,7 +130,7 @@ class World:
     """One connection with one channel. `run` works off what is due, and moves the clock when nothing is."""
 
     def __init__(self, now: datetime, seed: int = 0, **digest: Any) -> None:
-        self.clock, self.chance = Clock(now), random.Random(seed)  # noqa: S311
+        self.clock, self.chance = Clock(now), random.Random(seed)
         bot = {"type": "teams", "transport": "bot", "team_id": TEAM, "channel_id": CHANNEL, "digest": digest}
         everything = [{"events": ["*"], "when": {}, "to": ["finance"]}]
         self.connection = connection(

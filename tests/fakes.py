@@ -47,8 +47,13 @@ TENANT = "11111111-2222-4333-8444-555555555555"
 TEAM = "99999999-8888-4777-8666-555555555555"
 CHANNEL = "19:financechannel@thread.tacv2"
 SECRET_URL = "https://prod-07.westeurope.logic.azure.com:443/workflows/1/triggers/manual/paths/invoke?sig=sEcReTsIg"
-SECRETS = ("bot-token-sEcReT", "monday-token-sEcReT", "sEcReTsIg")
+SECRETS = ("token-sEcReT", "sEcReTsIg")
 """What must never stand in an error, a request, a log line or an audit entry."""
+STORED: Mapping[str, Mapping[str, str]] = {
+    "monday": {"token": "monday-token-sEcReT"},
+    "workflows": {"purchasing": SECRET_URL},
+}
+"""Credentials that are set by hand, by purpose."""
 
 
 class Clock:
@@ -566,11 +571,7 @@ def http(wire: HTTPAdapter, allowed: Iterable[str], *, sandbox: str = "", clock:
 def toolbox(wire: HTTPAdapter, clock: Clock | None = None, **secrets: Mapping[str, Any]) -> Toolbox:
     """What destinations are built from, over a wire of ours. `secrets` by purpose."""
     live = clock or Clock()
-    stored = {
-        ("acme-eu", "monday"): {"token": "monday-token-sEcReT"},
-        ("acme-eu", "workflows"): {"purchasing": SECRET_URL},
-        **{("acme-eu", purpose): value for purpose, value in secrets.items()},
-    }
+    stored = {("acme-eu", purpose): value for purpose, value in {**STORED, **secrets}.items()}
     return Toolbox(lambda hosts: http(wire, hosts, clock=live), AccessTokens(), Secrets(stored, live), live)
 
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import datetime
-from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
 
+from ml_connector import stories
+from ml_connector.audit import Outcome
 from ml_connector.ports import AuditEntry
 from mlc import trail
 from mlc.options import AsJson, Name, date_option, on_stack
-from mlc.output import Exit, cell, console, fail, plain, problems, say, table, watch
+from mlc.output import Exit, cell, console, fail, json_text, line, near, plain, problems, say, table, watch
 from mlc.stack import Stack
 
 group = typer.Typer(no_args_is_help=True, help="What happened to which record, and where it went.")
@@ -34,22 +34,6 @@ Whats = Annotated[
 COLUMNS = tuple(field.name for field in fields(AuditEntry))
 
 
-class Outcome(StrEnum):
-    """How an attempt ended, as the audit trail says it."""
-
-    DELIVERED = "delivered"
-    ACCEPTED = "accepted"
-    SKIPPED = "skipped"
-    GATHERED = "gathered"
-    ACKNOWLEDGED = "acknowledged"
-    CHANGED = "changed"
-    RETRY = "retry"
-    UNKNOWN = "unknown"
-    PARKED = "parked"
-    RESENT = "resent"
-    DROPPED = "dropped"
-
-
 class Format(StrEnum):
     """What an export is written as: `ndjson` is one JSON object to a line."""
 
@@ -60,9 +44,7 @@ class Format(StrEnum):
 
 def _outcome(text: str) -> Outcome:
     if text not in set(Outcome):
-        near = get_close_matches(text, list(Outcome), n=1)
-        hint = f"did you mean {str(near[0])!r}?" if near else f"there are {', '.join(Outcome)}"
-        raise typer.BadParameter(f"{text!r} is no outcome; {hint}")
+        raise typer.BadParameter(f"{text!r} is no outcome; {near(text, Outcome)}")
     return Outcome(text)
 
 
@@ -83,24 +65,39 @@ State = Annotated[
 def audit_list(
     at: Stack,
     connection: Name,
+    what: Whats = None,
     since: Annotated[
         datetime | None,
-        date_option("--since", "First UTC day; today if left out, and with a --state of what is under way, all days."),
+        date_option(
+            "--since", "First UTC day; today if nothing is named, and with a --state of what is under way, all."
+        ),
     ] = None,
+    until: Annotated[datetime | None, date_option("--until", "Last UTC day; today if left out.")] = None,
     state: State = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """The newest entries of a connection."""
+    """The newest entries of a connection, the newest first; one record's story, oldest first, has `mlc audit show`."""
+    _in_order(since, until)
     at.connection(connection)
-    entries = trail.newest(at.audit, connection, since, state, limit)
-    say(entries, as_json=as_json, people=lambda: trail.show(entries))
+    entries = trail.newest(
+        at.audit, at.deliveries, connection, limit, what=what or (), since=since, until=until, state=state
+    )
+
+    def people() -> None:
+        trail.show(entries, newest_first=True)
+        if len(entries) == limit:
+            line(f"the newest {limit}; more with --limit, all with mlc audit export {connection}", "dim")
+        elif not entries and not (what or since or until):
+            line("of today (UTC); earlier ones with --since DATE", "dim")
+
+    say(entries, as_json=as_json, people=people)
 
 
 @group.command("show", epilog="Example: mlc audit show acme-eu INV-000412   or a Zoho id, an item id, a link")
 @on_stack
 def audit_show(at: Stack, connection: Name, what: What, as_json: AsJson = False) -> None:
-    """The whole story of one record: every attempt, with its receipt."""
+    """The whole story of one record, oldest first: every attempt, with its receipt and what it changed there."""
     if not what.strip():
         fail("say which record: a document number, an id or a link", Exit.USAGE)
     at.connection(connection)
@@ -120,7 +117,7 @@ def audit_verify(at: Stack, connection: Name, what: WhatOrAll = None, as_json: A
     every = (
         trail.everything(at.audit, at.deliveries, connection)
         if what is None
-        else trail.records(at.audit, at.deliveries, connection, what)
+        else stories.records(at.audit, at.deliveries, connection, what)
     )
     if what is not None and not every:
         fail(f"nothing is known of {what!r} in connection {connection!r}", Exit.FOUND_PROBLEMS)
@@ -166,14 +163,18 @@ def audit_export(
     """
     if as_json and form not in (None, Format.JSON):
         fail(f"--json and --format {form} are two different things", Exit.USAGE)
-    if since and until and until < since:
-        fail("--until lies before --since", Exit.USAGE)
+    _in_order(since, until)
     form = form or (Format.JSON if as_json else _by_name(output))
     at.connection(connection)
     entries = trail.chosen(at.audit, at.deliveries, connection, what=what or (), since=since, until=until, state=state)
     count = write(entries, form, output)
     if not count:
         fail("there is no such entry", Exit.FOUND_PROBLEMS)
+
+
+def _in_order(since: datetime | None, until: datetime | None) -> None:
+    if since and until and until < since:
+        fail("--until lies before --since", Exit.USAGE)
 
 
 def write(entries: Iterable[AuditEntry], form: Format, file: Path | None) -> int:
@@ -240,7 +241,7 @@ def _ndjson(entries: Iterable[dict[str, Any]], out: TextIO) -> None:
 
 
 def _text(entry: dict[str, Any]) -> str:
-    return json.dumps(plain(entry), ensure_ascii=False, separators=(",", ":"))
+    return json_text(plain(entry), separators=(",", ":"))
 
 
 _WRITERS: dict[Format, Callable[[Iterable[dict[str, Any]], TextIO], None]] = {

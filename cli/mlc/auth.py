@@ -23,8 +23,8 @@ from ml_connector.errors import ConfigError, NeedsAttention, Undeliverable
 from ml_connector.ports import Organization
 from ml_connector.regions import HOSTS, REGIONS
 from ml_connector.tokens import remedy
-from mlc.options import DEFAULT_STACK, AsJson, Name, Profile, Region, StackName
-from mlc.output import Exit, console, fail, friendly, line, literal, printable, problems, say, table
+from mlc.options import AsJson, Name, Yes, on_stack, sure, word
+from mlc.output import Exit, console, fail, line, literal, printable, problems, say, table
 from mlc.parked import identity
 from mlc.stack import Stack, utc_now
 
@@ -52,8 +52,9 @@ class Vendor(StrEnum):
 
 
 @group.command("zoho", epilog="Example: mlc auth zoho acme-eu   or   mlc auth zoho acme-eu --check")
-@friendly
+@on_stack
 def auth_zoho(
+    at: Stack,
     connection: Name,
     wait: Annotated[bool, typer.Option(help="Wait until somebody has agreed, and show who.")] = True,
     check: Annotated[bool, typer.Option("--check", help="Only show what is connected.")] = False,
@@ -63,9 +64,6 @@ def auth_zoho(
     code_stdin: Annotated[
         bool, typer.Option("--code-stdin", help="Read the self client's code from standard input.")
     ] = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the address at which a Zoho user gives access, wait, and show which organization was connected.
@@ -77,7 +75,6 @@ def auth_zoho(
         fail("--check only looks: leave out --self-client and --code-stdin", Exit.USAGE)
     if self_client and not code_stdin and not sys.stdin.isatty():
         fail("there is no terminal to ask at; use --code-stdin", Exit.USAGE)
-    at = Stack(stack, profile, region)
     configured = at.connection(connection)
     if check:
         found = status(at, configured)
@@ -100,14 +97,12 @@ def auth_zoho(
 
 
 @group.command("microsoft", epilog="Example: mlc auth microsoft acme-eu   or   mlc auth microsoft acme-eu --check")
-@friendly
+@on_stack
 def auth_microsoft(
+    at: Stack,
     connection: Name,
     wait: Annotated[bool, typer.Option(help="Wait until somebody has signed in, and show who.")] = True,
     check: Annotated[bool, typer.Option("--check", help="Only show as whom messages are posted.")] = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the address at which a service account signs in to Microsoft, wait, and show which one did.
@@ -117,19 +112,16 @@ def auth_microsoft(
     """
     from mlc import auth_microsoft
 
-    at = Stack(stack, profile, region)
     _connect(at, at.connection(connection), auth_microsoft.SIGN_IN, wait=wait, check=check, as_json=as_json)
 
 
 @group.command("monday", epilog="Example: mlc auth monday acme-eu   or   mlc auth monday acme-eu --check")
-@friendly
+@on_stack
 def auth_monday(
+    at: Stack,
     connection: Name,
     wait: Annotated[bool, typer.Option(help="Wait until somebody has agreed, and show who.")] = True,
     check: Annotated[bool, typer.Option("--check", help="Only show as whom boards are written.")] = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the address at which a monday user gives an app access, wait, and show who it was.
@@ -139,49 +131,49 @@ def auth_monday(
     """
     from mlc import auth_monday
 
-    at = Stack(stack, profile, region)
     _connect(at, at.connection(connection), auth_monday.JOIN, wait=wait, check=check, as_json=as_json)
 
 
-@group.command("revoke", epilog="Example: mlc auth revoke zoho acme-eu")
-@friendly
+@group.command("revoke", epilog="Example: mlc auth revoke acme-eu zoho")
+@on_stack
 def auth_revoke(
-    vendor: Annotated[Vendor, typer.Argument(help="Whose access.")],
+    at: Stack,
     connection: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    vendor: Annotated[
+        str, typer.Argument(help=f"Whose access: {', '.join(Vendor)}.", autocompletion=lambda: [*Vendor])
+    ],
+    yes: Yes = False,
     forget: Annotated[bool, typer.Option(help="Forget the tokens here even if Zoho does not take them back.")] = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Give Zoho's or monday's access back and forget it here; a Microsoft service account's is only forgotten.
 
     Events go on waiting in the queue until it is connected again. Exit code 3 if nothing is connected.
     """
-    at = Stack(stack, profile, region)
+    if connection in set(Vendor) and vendor not in set(Vendor):
+        connection, vendor = vendor, connection  # as the words stood in earlier versions
+    whose = Vendor(word(vendor, Vendor, "vendor"))
     at.connection(connection)
-    if not yes:
-        typer.confirm(f"Take {connection}'s access to {vendor.value} away?", abort=True, err=True)
-    if vendor is Vendor.MICROSOFT:
+    sure(f"Take {connection}'s access to {whose} away?", yes=yes)
+    if whose is Vendor.MICROSOFT:
         from mlc import auth_microsoft as signing
 
         signing.forget(at, connection)
         said = "the sign-in is forgotten here; to end it at Microsoft, revoke the account's sessions in Entra ID"
-        data = {"connection": connection, "vendor": vendor.value, "revoked": False}
+        data = {"connection": connection, "vendor": whose.value, "revoked": False}
         say(data, as_json=as_json, people=lambda: console.print(f"[green]✓[/] {literal(connection)}: {said}"))
         return
-    if vendor is Vendor.MONDAY:
+    if whose is Vendor.MONDAY:
         from mlc import auth_monday as joining
 
         taken = joining.forget(at, connection)
         said = "access was given back to monday" if taken else "forgotten here; to end it, uninstall the app in monday"
-        data = {"connection": connection, "vendor": vendor.value, "revoked": taken}
+        data = {"connection": connection, "vendor": whose.value, "revoked": taken}
         say(data, as_json=as_json, people=lambda: console.print(f"[green]✓[/] {literal(connection)}: {said}"))
         return
     revoked = revoke(at, connection, forget=forget)
     say(
-        {"connection": connection, "vendor": vendor.value, "revoked": revoked},
+        {"connection": connection, "vendor": whose.value, "revoked": revoked},
         as_json=as_json,
         people=lambda: console.print(
             f"[green]✓[/] {connection}: "
@@ -191,19 +183,16 @@ def auth_revoke(
 
 
 @group.command("organizations", epilog="Example: mlc auth organizations acme-eu")
-@friendly
+@on_stack
 def auth_organizations(
+    at: Stack,
     connection: Name,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """List the Zoho Books organizations that the connected user can see, and mark the connection's.
 
     Exit code 3 if that is not among them.
     """
-    at = Stack(stack, profile, region)
     configured = at.connection(connection)
     try:
         visible = accounts(at).organizations(configured.region, at.tokens.access_token(connection, "zoho"))

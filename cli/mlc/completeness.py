@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.text import Text
 
-from ml_connector.completeness import FAULTS, STATES, Completeness, Item, Line, Sum, Tally, backfill, remedy
+from ml_connector.completeness import Completeness
 from ml_connector.errors import RetryLater
 from ml_connector.modules import MODULES
 from ml_connector.money import shown
+from ml_connector.tally import FAULTS, STATES, Item, Line, Sum, Tally, backfill, remedy
 from mlc.output import Exit, cell, console, fail, line, literal, plain, printable, problems, say, table, watch
 from mlc.reconcile import PATIENCE
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ml_connector.errors import ConfigError
-from mlc import options
 from mlc.options import AsJson, File, Name, Yes, on_stack, sure
 from mlc.output import Exit, console, fail, friendly, line, literal, printable, say, table
 from mlc.stack import Stack, utc_now
@@ -290,23 +289,20 @@ def _show_applied(done: applying.Applied) -> None:
 
 def _show_warnings(warnings: Iterable[str]) -> None:
     for warning in warnings:
-        console.print(f"  [yellow]warning:[/] {warning}")
+        console.print(f"  [yellow]warning:[/] {literal(warning)}")
 
 
 def _ask_renamed(pairs: Sequence[tuple[str, str]], *, yes: bool) -> None:
     """Goes on only with somebody's word that records may be there twice."""
-    if yes or not pairs:
-        return
-    for old, new in pairs:
+    for old, new in pairs if not yes else ():
         typer.echo(
             f"{old!r} is gone and {new!r} leads to the same board or channel. What {old!r} made there is not known to "
             f"{new!r}: each record that changes gets a second item or card, and the first one is never changed again. "
             f"Keep the name {old!r} to go on with what is there.",
             err=True,
         )
-    if not options.terminal():
-        fail("nothing was applied: keep the name, or say --yes", Exit.USAGE)
-    typer.confirm("Apply it all the same?", abort=True, err=True)
+    if pairs:
+        sure("Apply it all the same?", yes=yes)
 
 
 def _summary(held: Applied) -> dict[str, Any]:

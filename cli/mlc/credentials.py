@@ -67,7 +67,7 @@ def ends(secrets: SecretStore, connection: Connection, vendor: Vendor, given: ob
         return (
             f"{connection.name} is connected to Zoho Books through another client or data centre. With this one "
             f"nothing is fetched until somebody agrees anew (mlc auth zoho {connection.name}), and the old access can "
-            f"no longer be given back from here: mlc auth revoke zoho {connection.name} does it before."
+            f"no longer be given back from here: mlc auth revoke {connection.name} zoho does it before."
         )
     if vendor is Vendor.MICROSOFT and "delegated" in old and "delegated" not in _registered(old, connection):
         return (
@@ -76,8 +76,8 @@ def ends(secrets: SecretStore, connection: Connection, vendor: Vendor, given: ob
         )
     if vendor is Vendor.MONDAY and "delegated" in old and isinstance(given, dict) and not _same_app(old, given):
         return (
-            f"{connection.name} writes boards through an app that {old['delegated']['user']} gave access to. With "
-            "this that access ends here, but not at monday; mlc auth revoke monday gives it back before."
+            f"{connection.name} writes boards through an app that {old['delegated']['user']} gave access to. With this "
+            f"that access ends here, but not at monday; mlc auth revoke {connection.name} monday gives it back before."
         )
     return ""
 

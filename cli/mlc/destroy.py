@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ml_connector.aws import queues
 from ml_connector.aws.organizations import Organizations
 from ml_connector.config.remove import remains
 from ml_connector.errors import ConnectorError
@@ -99,16 +100,14 @@ def inventory(at: Stack) -> Inventory:
 
 def _ends(at: Stack, names: Sequence[str]) -> Iterator[str]:
     for url, what in (("DeliveriesQueueUrl", "deliveries under way"), ("ParkedQueueUrl", "parked deliveries")):
-        wanted: Any = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        answer = at.session.client("sqs").get_queue_attributes(QueueUrl=at.outputs[url], AttributeNames=wanted)
-        if count := sum(int(answer["Attributes"][name]) for name in wanted):
+        if count := sum(queues.counts(at.session.client("sqs"), at.outputs[url])):
             yield f"about {count} {what} are lost with their queue"
     for name in names:
         left = remains(name, at.connections, at.secrets)
         if left.zoho_webhooks or left.monday_boards:
             yield f"webhooks at Zoho and monday.com go on calling: first mlc webhooks remove {name}"
         if Organizations(at.connections).of(name):
-            yield f"Zoho's access stays given: first mlc auth revoke zoho {name}"
+            yield f"Zoho's access stays given: first mlc auth revoke {name} zoho"
 
 
 def delete(at: Stack, progress: Callable[[int, int], None], pause: Callable[[], None]) -> None:

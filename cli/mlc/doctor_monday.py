@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ml_connector import board_webhooks
-from ml_connector.boards import Board, faults_of
+from ml_connector.board_faults import faults_of
+from ml_connector.boards import Board
 from ml_connector.connections import Connection
 from ml_connector.errors import ConnectorError, NeedsAttention
 from ml_connector.tokens import remedy

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ml_connector.clouds import cloud_of, hosts
 from ml_connector.connections import Connection
 from ml_connector.errors import ConnectorError, NeedsAttention, Undeliverable
+from ml_connector.measures import days_of_secrets
 from ml_connector.service_account import scopes
 from ml_connector.tokens import remedy
 from mlc.doctor_graph import heard
-from mlc.stack import Stack
+from mlc.stack import Stack, utc_now
 from mlc.teams import directory_of
 from mlc.teams_app import manifest_id
 
@@ -23,6 +24,8 @@ Fault = tuple[str, str, str]
 
 _WHY = "cards for this channel wait, and are parked after the retry time"
 _REGISTRATION = ("tenant_id", "client_id", "cloud")
+MONTH = 30
+"""Days before its end from which on a secret is told."""
 TEST = "Test card of ml-connector"
 
 
@@ -58,7 +61,19 @@ def faults(at: Stack, connection: Connection, *, post: bool) -> tuple[list[Fault
             found = [(f"{name}: {error}", "it may be down", "")]
         wrong += found
     deaf, listening = heard(at, connection)
-    return wrong + deaf, right + listening
+    return [*wrong, *deaf, *_ending(connection)], right + listening
+
+
+def _ending(connection: Connection) -> Iterator[Fault]:
+    """A client secret or certificate that ends within MONTH, if the file says when: the alarm's own measure."""
+    for days in days_of_secrets([connection], utc_now().date()).values():
+        if days <= MONTH:
+            what = f"the secret or certificate of the app registration ends in {days} days"
+            yield (
+                what if days >= 0 else "the secret or certificate of the app registration has ended",
+                "from then on no card is posted: make a new one in Entra ID, store it, and put secret_ends right",
+                f"mlc credentials set {connection.name} microsoft",
+            )
 
 
 def _credentials(at: Stack, connection: Connection, name: str, settings: Mapping[str, Any]) -> Iterator[Fault]:
@@ -131,7 +146,6 @@ def _posted(at: Stack, connection: Connection, name: str, settings: Mapping[str,
     from ml_connector.destinations import Registry, Toolbox
     from ml_connector.destinations.teams.transports import post
     from ml_connector.vendors import microsoft
-    from mlc.stack import utc_now
 
     if settings["transport"] not in ("bot", "delegated", "workflows"):
         return "a test card cannot be taken back there, so none was posted"

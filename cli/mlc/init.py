@@ -115,7 +115,10 @@ QUESTIONS: Mapping[str, Question] = {
 
 def from_link(name: str, answer: str) -> dict[str, str]:
     """What a pasted address says: a channel's says its team and its tenant, too. An answer that is none stays."""
-    address = urlsplit(answer.strip())
+    try:
+        address = urlsplit(answer.strip())
+    except ValueError:  # what begins like an address and is none
+        return {name: answer.strip()}
     if not address.scheme.startswith("http"):
         return {name: answer.strip()}
     asked = {key: values[0] for key, values in parse_qs(address.query).items()}

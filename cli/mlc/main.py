@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ml_connector.aws import parked_desk
 from ml_connector.consent import only_writer
 from mlc import (
     audit,
@@ -28,8 +29,8 @@ from mlc import (
 )
 from mlc import credentials as keys
 from mlc import parked as waiting
-from mlc.options import AsJson, Name, Yes, event_named, on_stack
-from mlc.output import Exit, console, fail, friendly, problems, say
+from mlc.options import AsJson, Name, Yes, event_named, on_stack, sure, terminal, word
+from mlc.output import Exit, console, fail, friendly, line, printable, problems, say
 from mlc.stack import Stack
 
 # pydantic, boto3 and requests are imported by the commands that need them: `mlc --help` shall not wait for them.
@@ -40,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback may hold secrets
     pretty_exceptions_show_locals=False,
     help="Zoho Books to Microsoft Teams and monday.com.",
+    epilog="Example: mlc doctor   or   mlc audit show acme-eu INV-000412",
 )
 parked = typer.Typer(no_args_is_help=True, help="Deliveries that wait for a person.")
 credentials = typer.Typer(no_args_is_help=True, help="Credentials, kept in Secrets Manager.")
@@ -96,28 +98,28 @@ def mlc(
 def credentials_set(
     at: Stack,
     connection: Name,
-    vendor: Annotated[keys.Vendor, typer.Argument(help="Whose credentials.")],
+    vendor: Annotated[
+        str, typer.Argument(help=f"Whose: {', '.join(keys.Vendor)}.", autocompletion=lambda: [*keys.Vendor])
+    ],
     from_stdin: Annotated[bool, typer.Option(help="Read a JSON object instead of asking.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, even if they end a working access.")] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Store credentials in Secrets Manager. Nothing that you type is shown or kept anywhere else."""
-    if not from_stdin and not sys.stdin.isatty():
+    whose = keys.Vendor(word(vendor, keys.Vendor, "vendor"))
+    if not from_stdin and not terminal():
         fail("there is no terminal to ask at; use --from-stdin and give a JSON object", Exit.USAGE)
     configured = at.connection(connection)
-    given = keys.read(sys.stdin) if from_stdin else keys.ask(vendor, configured)
-    if not yes and (loss := keys.ends(at.secrets, configured, vendor, given)):
-        typer.echo(loss, err=True)
-        if from_stdin or not sys.stdin.isatty():
-            fail("nothing was stored; say --yes to store them all the same", Exit.USAGE)
-        typer.confirm("Store them all the same?", abort=True, err=True)
-    with only_writer(at.leases, connection, vendor.value, time.sleep):
-        names = keys.store(at.connections, at.secrets, configured, vendor, given)
+    given = keys.read(sys.stdin) if from_stdin else keys.ask(whose, configured)
+    if loss := keys.ends(at.secrets, configured, whose, given):
+        sure(f"{loss} Store them all the same?", yes=yes)
+    with only_writer(at.leases, connection, whose.value, time.sleep):
+        names = keys.store(at.connections, at.secrets, configured, whose, given)
     say(
-        {"connection": connection, "vendor": vendor.value, "stored": names},
+        {"connection": connection, "vendor": whose.value, "stored": names},
         as_json=as_json,
         people=lambda: console.print(
-            f"[green]✓[/] {connection}: {vendor.value} credentials stored ({', '.join(names)})"
+            f"[green]✓[/] {connection}: {whose.value} credentials stored ({', '.join(names)})"
         ),
     )
 
@@ -191,12 +193,16 @@ def parked_list(
 ) -> None:
     """What waits, why, and until when it is kept. Looking takes nothing away."""
     queue = at.parked
-    wanted = waiting.Wanted(connection, what or (), destination, reason, unreadable=True)
+    wanted = parked_desk.Wanted(connection, what or (), destination, reason, unreadable=True)
     with queue.looking() as found:
         rows = [each.row for each in found if wanted(each)]
+    if not rows:
+        _known(at, connection, destination)
 
     def people() -> None:
-        waiting.show(rows) if rows else console.print("nothing is parked")
+        waiting.show(rows) if rows else line("nothing is parked" + (" that matches" if wanted.narrow else ""))
+        if rows:
+            line(f"Put right what the reason names, then: mlc parked retry {connection} WHAT, or --all", "dim")
 
     say(rows, as_json=as_json, people=people)
     _say_unseen(queue)
@@ -217,7 +223,7 @@ def parked_show(
         rows = [
             each.row | ({"message": each.content} if message else {})
             for each in found
-            if waiting.Wanted(connection, [what])(each)
+            if parked_desk.Wanted(connection, [what])(each)
         ]
 
     def people() -> None:
@@ -226,6 +232,7 @@ def parked_show(
 
     _say_unseen(queue)
     if not rows:
+        _known(at, connection)
         fail(f"nothing of {what!r} is parked in connection {connection!r}", Exit.FOUND_PROBLEMS)
     say(rows, as_json=as_json, people=people)
 
@@ -250,7 +257,7 @@ def parked_retry(
     """
     wanted = _wanted(connection, what, destination, reason, everything=everything)
     who = waiting.identity(at.session)
-    _report(at.parked, waiting.retry(at.parked, at.deliveries, wanted, connection, who), as_json=as_json)
+    _report(at, wanted, parked_desk.retry(at.parked, at.deliveries, wanted, connection, who), as_json=as_json)
 
 
 @parked.command("drop", epilog="Example: mlc parked drop acme-eu INV-000412 --yes")
@@ -275,12 +282,12 @@ def parked_drop(
             rows = [each.row for each in found if wanted(each)]
         if rows:
             # The question goes where it does not disturb a program that reads our output.
-            typer.echo("\n".join(map(_to_drop, rows)), err=True)
-            typer.confirm(f"Drop these {len(rows)}?", abort=True, err=True)
-            wanted = waiting.Wanted(connection, [row["id"] for row in rows])
+            typer.echo(printable("\n".join(map(_to_drop, rows))), err=True)
+            sure(f"Drop these {len(rows)}?", yes=False)
+            wanted = parked_desk.Wanted(connection, [row["id"] for row in rows])
     who = waiting.identity(at.session)
-    done = waiting.drop(at.parked, at.deliveries, wanted, connection, who, lambda *digest: at.shelf.read(*digest))
-    _report(at.parked, done, as_json=as_json)
+    done = parked_desk.drop(at.parked, at.deliveries, wanted, connection, who, lambda *digest: at.shelf.read(*digest))
+    _report(at, wanted, done, as_json=as_json)
 
 
 def _to_drop(row: dict[str, Any]) -> str:
@@ -290,24 +297,38 @@ def _to_drop(row: dict[str, Any]) -> str:
 
 def _wanted(
     connection: str, what: list[str] | None, destination: str, reason: str, *, everything: bool
-) -> waiting.Wanted:
-    wanted = waiting.Wanted(connection, what or (), destination, reason)
+) -> parked_desk.Wanted:
+    wanted = parked_desk.Wanted(connection, what or (), destination, reason)
     if wanted.narrow == everything:
         fail("say which: a record or id, --destination, --reason, or else --all", Exit.USAGE)
     return wanted
 
 
-def _report(queue: waiting.ParkedQueue, done: list[dict[str, Any]], *, as_json: bool) -> None:
+def _known(at: Stack, connection: str, destination: str = "") -> None:
+    """Nothing was found: perhaps a name is mistyped. What is parked of a connection that was removed is found."""
+    configured = at.connection(connection)
+    if destination:
+        word(destination, configured.destinations, f"destination of {connection}")
+
+
+def _report(at: Stack, wanted: parked_desk.Wanted, done: list[dict[str, Any]], *, as_json: bool) -> None:
     """Exit code 1 if one failed, 3 if there was nothing to do."""
-    _say_unseen(queue)
+    _say_unseen(at.parked)
     if not done:
+        _known(at, wanted.connection, wanted.destination)
         fail("nothing that is parked matches", Exit.FOUND_PROBLEMS)
-    say(done, as_json=as_json, people=lambda: waiting.show(done))
+
+    def people() -> None:
+        waiting.show(done)
+        if any(each["done"] == "sent" for each in done):
+            line(f"Queued; what becomes of them: mlc audit show {wanted.connection} WHAT, or mlc status", "dim")
+
+    say(done, as_json=as_json, people=people)
     if any(each["done"] == "failed" for each in done):
         raise typer.Exit(Exit.FAILED)
 
 
-def _say_unseen(queue: waiting.ParkedQueue) -> None:
+def _say_unseen(queue: parked_desk.ParkedDesk) -> None:
     if queue.unseen:
         problems.print(
             f"about {queue.unseen} more could not be looked at now: somebody else has them, or they are behind "

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
 
-from ml_connector.boards import EXTERNAL_ID, Maker, Plan, Step, plan, propose
+from ml_connector.board_maker import Maker, Step
+from ml_connector.board_mapping import propose
+from ml_connector.boards import EXTERNAL_ID, Plan, plan
 from ml_connector.errors import ConfigError, RetryLater, Unknown
 from ml_connector.modules import MODULES
 from mlc import monday_toml, options
-from mlc.options import DEFAULT_STACK, AsJson, Name, Profile, Region, StackName, date_option, sure
-from mlc.output import Exit, console, fail, friendly, line, literal, problems, say
+from mlc.options import AsJson, Name, Yes, date_option, on_stack, sure, word
+from mlc.output import Exit, console, fail, line, literal, problems, say
 from mlc.stack import Stack, utc_now
 
 if TYPE_CHECKING:
@@ -67,8 +69,9 @@ class Groups(StrEnum):
 
 
 @board.command("create", epilog='Example: mlc monday board create acme-eu --name "Zoho Books"')
-@friendly
+@on_stack
 def board_create(
+    at: Stack,
     connection: Name,
     destination: DestinationName = None,
     name: Annotated[str, typer.Option(help="Of the board.  [default: Zoho Books · CONNECTION]")] = "",
@@ -78,16 +81,12 @@ def board_create(
     workspace: Annotated[str, typer.Option(help="Id of the workspace; the account's main one if left out.")] = "",
     groups: Annotated[Groups, typer.Option(help="What items are grouped by.")] = Groups.MODULES,
     currencies: Annotated[str, typer.Option(help="Labels of the currency column, as EUR,USD.")] = "",
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a board with all columns, labels and groups, and print what goes into the connection file.
 
     What exists is left as it is: if it stops half-way, run it again.
     """
-    at = Stack(stack, profile, region)
     configured = at.connection(connection)
     key, settings = settings_of(configured, destination)
     office = office_of(at, configured, settings)
@@ -136,16 +135,14 @@ def board_create(
 
 
 @board.command("map", epilog="Example: mlc monday board map acme-eu --board 1234567890")
-@friendly
+@on_stack
 def board_map(
+    at: Stack,
     connection: Name,
     board_id: Annotated[
         str, typer.Option("--board", parser=_number, metavar="ID", help="The number in the board's address.")
     ],
     destination: DestinationName = None,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Look at an existing board and propose a mapping for the connection file. Nothing is changed.
@@ -154,7 +151,6 @@ def board_map(
     """
     from ml_connector.config.model import ColumnType
 
-    at = Stack(stack, profile, region)
     configured = at.connection(connection)
     key, settings = settings_of(configured, destination)
     office = office_of(at, configured, settings)
@@ -204,8 +200,9 @@ def board_map(
 
 
 @group.command("load", epilog="Example: mlc monday load acme-eu --since 2026-01-01")
-@friendly
+@on_stack
 def load(
+    at: Stack,
     connection: Name,
     destination: DestinationName = None,
     since: Annotated[
@@ -218,17 +215,13 @@ def load(
         bool, typer.Option("--fetch", help="Fetch each record: for columns that Zoho's lists do not fill.")
     ] = False,
     lines: Annotated[bool, typer.Option("--lines", help="Queue each record afterwards, for its line items.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Fill a board with what Zoho has: hundreds of items per call instead of one. Run it again and it goes on.
 
     What comes by webhook meanwhile waits for its item. Exit code 1 if a limit stopped it before the end.
     """
-    at = Stack(stack, profile, region)
     configured = at.connection(connection)
     ((key, settings),) = boards_of(configured, settings_of(configured, destination)[0]).items()
     from mlc import monday_load
@@ -247,8 +240,9 @@ def load(
 
 
 @group.command("check", epilog="Example: mlc monday check acme-eu   or   mlc monday check acme-eu --repair")
-@friendly
+@on_stack
 def check(
+    at: Stack,
     connection: Name,
     destination: DestinationName = None,
     repair: Annotated[
@@ -257,10 +251,7 @@ def check(
     statuses: Annotated[
         bool, typer.Option("--statuses", help="With --repair: also statuses that people have set, which are no fault.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a repair.")] = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare boards with what was put there: duplicates, orphans, drift, and what is gone. Nothing is changed.
@@ -273,7 +264,6 @@ def check(
 
     if statuses and not repair:
         fail("--statuses goes with --repair", Exit.USAGE)
-    at = Stack(stack, profile, region)
     configured = at.connection(connection)
     places = boards_of(configured, destination)
     reports = monday_check.reports(at, configured, places, quiet=as_json)
@@ -372,12 +362,12 @@ def settings_of(connection: Connection, name: str | None) -> tuple[str, dict[str
 
 
 def boards_of(connection: Connection, name: str | None) -> dict[str, dict[str, Any]]:
-    """The connection's monday destinations, or the one of that name. Raises ConfigError if there is none."""
+    """The connection's monday destinations, or the one of that name. Raises ConfigError if it has none."""
     places = {key: dict(each) for key, each in connection.destinations.items() if each["type"] == "monday"}
-    if name is not None:
-        places = {key: each for key, each in places.items() if key == name}
     if not places:
-        raise ConfigError(f"connection {connection.name!r} has no monday destination{f' {name!r}' if name else ''}")
+        raise ConfigError(f"connection {connection.name!r} has no monday destination")
+    if name is not None:
+        return {name: places[word(name, places, f"monday destination of {connection.name}")]}
     return places
 
 

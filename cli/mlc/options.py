@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 import typer
 
 from ml_connector.modules import EVENTS
-from mlc.output import Exit, fail, friendly
+from mlc.output import Exit, fail, friendly, near
 from mlc.stack import Stack
 
 P = ParamSpec("P")
@@ -49,7 +48,7 @@ def on_stack(command: Callable[Concatenate[Stack, P], R]) -> Callable[..., R]:
     @friendly
     @wraps(command)
     def run(**given: Any) -> R:
-        at = Stack(*(given.pop(name) for name in places))
+        at = Stack(*(given.pop(name, place.default) for name, place in places.items()))
         return command(at, **given)  # type: ignore[call-arg]  # typer calls by the signature below
 
     run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -83,10 +82,13 @@ def date_option(name: str, text: str) -> Any:
     return typer.Option(name, metavar="DATE", parser=day, help=text)
 
 
+def word(given: str, known: Iterable[str], what: str) -> str:
+    """The word itself, if it is one of them; else the command ends with the nearest one (exit code 2)."""
+    if given not in (every := list(known)):
+        fail(f"{given!r} is no {what}; {near(given, every)}", Exit.USAGE)
+    return given
+
+
 def event_named(name: str) -> str:
     """The name, if routes can name it; else the command ends with a hint."""
-    if name not in EVENTS:
-        near = get_close_matches(name, EVENTS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"events are {', '.join(EVENTS)}"
-        fail(f"{name!r} is no event; {hint}", Exit.USAGE)
-    return name
+    return word(name, EVENTS, "event")

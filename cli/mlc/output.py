@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
+from difflib import SequenceMatcher, get_close_matches
 from enum import IntEnum
 from functools import wraps
 from traceback import extract_tb
@@ -45,14 +48,45 @@ class Exit(IntEnum):
 def say(data: Any, *, as_json: bool, people: Callable[[], None]) -> None:
     """`data` as one JSON document, or whatever `people` prints."""
     if as_json:
-        typer.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+        typer.echo(json_text(data, indent=2))
     else:
         people()
+
+
+def json_text(data: Any, **layout: Any) -> str:
+    """JSON in which no sign of a name steers the terminal, or ends a line for those who cut by lines."""
+    text = json.dumps(data, ensure_ascii=False, default=str, **layout)
+    return _STEERING.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+
+
+_STEERING = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Beside those that JSON itself spells out."""
 
 
 def printable(text: object) -> str:
     """Without control characters: a record's name must not steer the terminal."""
     return "".join(sign if sign.isprintable() or sign == "\n" else "�" for sign in str(text))
+
+
+def near(given: str, known: Iterable[str]) -> str:
+    """What may have been meant by a mistyped word: `did you mean 'zoho'?`, or which words there are."""
+    every = sorted(map(str, known))
+    close = get_close_matches(given, every)
+    # Equally near ones all: whoever typed `acme` may have meant acme-eu or acme-us.
+    found = [each for each in every if each in close and _alike(given, each) == _alike(given, close[0])]
+    return f"did you mean {' or '.join(map(repr, found))}?" if found else f"there are {', '.join(every) or 'none'}"
+
+
+def _alike(one: str, other: str) -> float:
+    return SequenceMatcher(None, other, one).ratio()
+
+
+def minutes(span: timedelta) -> str:
+    """`90 seconds`, `12 minutes`, `3 hours`."""
+    seconds = int(span.total_seconds())
+    if seconds < 120:
+        return f"{seconds} seconds"
+    return f"{seconds // 60} minutes" if seconds < 7200 else f"{seconds // 3600} hours"
 
 
 def literal(text: object) -> str:
@@ -66,8 +100,17 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str =
     for name in columns:
         grid.add_column(name, overflow="fold")
     for row in rows:
-        grid.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
+        grid.add_row(*map(shown, row))
     console.print(grid)
+
+
+def shown(text: object, style: str = "") -> Text:
+    """Anything as it is, brackets too, without what would steer the terminal; a Text keeps its own styles."""
+    if not isinstance(text, Text):
+        return Text(printable(text), style)
+    safe = text.copy()
+    safe.plain = printable(text.plain)
+    return safe
 
 
 def cell(text: str) -> str:
@@ -76,7 +119,7 @@ def cell(text: str) -> str:
     It gets an apostrophe in front, by which a spreadsheet knows a text.
     """
     number = text[1:].replace(".", "", 1).isdigit()
-    begins = text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and not number)
+    begins = text[:1] in ("=", "+", "@", "\t", "\r", "\n", "＝", "＋", "＠") or (text[:1] == "-" and not number)
     return f"'{text}" if begins else text
 
 
@@ -97,7 +140,7 @@ def watch(quiet: bool, what: str) -> Iterator[Callable[[str, int | None, int | N
 
 def line(text: str | Text, style: str = "") -> None:
     """One line, whole: the terminal may fold it, nobody cuts it."""
-    console.print(text if isinstance(text, Text) else Text(printable(text), style), soft_wrap=True)
+    console.print(shown(text, style), soft_wrap=True)
 
 
 def width_of(rows: Iterable[Sequence[object]]) -> int:
@@ -131,7 +174,7 @@ def _widths(rows: Iterable[Sequence[object]]) -> list[int]:
 
 
 def _cell(cell: object) -> Text:
-    return cell if isinstance(cell, Text) else Text(_flat(cell))
+    return shown(cell if isinstance(cell, Text) else _flat(cell))
 
 
 def _flat(text: object) -> str:
@@ -187,6 +230,19 @@ def of_aws(error: Exception) -> str:
         case aws.BotoCoreError():
             return f"AWS cannot be reached: {error}"
     return ""
+
+
+_DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "NotAuthorized")
+
+
+def denied(error: Exception) -> str:
+    """The action that IAM does not allow us, as `kms:DescribeKey`; "" for any other error."""
+    from botocore.exceptions import ClientError
+
+    if not isinstance(error, ClientError) or error.response["Error"].get("Code") not in _DENIED:
+        return ""
+    said = re.search(r"perform: ([\w-]+:\w+)", error.response["Error"].get("Message", ""))
+    return said[1] if said else f"the right to {error.operation_name}"
 
 
 def _ours(error: Exception) -> str:

@@ -7,7 +7,6 @@ schedule: it can be broken off at any moment.
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from ml_connector.modules import MODULES
-from mlc.options import AsJson, Name, date_option, on_stack
+from mlc.options import AsJson, Name, Yes, date_option, on_stack, sure
 from mlc.output import Exit, console, fail, literal, problems, say, table, watch
 from mlc.stack import Stack, utc_now
 
@@ -97,7 +96,7 @@ def reconcile(
         Path | None, typer.Option("--csv", dir_okay=False, writable=True, help="With --report: all records, to a file.")
     ] = None,
     ask_above: Annotated[int, typer.Option(min=0, help="Ask before a backfill that takes more API calls.")] = 100,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Find what the webhooks missed, now: missing records are queued, and go the way of a webhook.
@@ -131,8 +130,8 @@ def reconcile(
     total = None
     if backfill:
         total = len(look(here, from_, to, backfill=True, quiet=as_json))
-        if total > ask_above and not yes:
-            _ask(here, total)
+        if total > ask_above:
+            _ask(here, total, yes=yes)
         here.reconcile.backfill(here.connection, from_, to)
     found = work(here, total, quiet=as_json)
     left = here.books.quota(here.connection)
@@ -202,17 +201,15 @@ def _day_ends(here: Office) -> str:
     return here.stamp(datetime(tomorrow.year, tomorrow.month, tomorrow.day))  # noqa: DTZ001 - stamp gives it its zone
 
 
-def _ask(here: Office, calls: int) -> None:
+def _ask(here: Office, calls: int, *, yes: bool) -> None:
     quota = here.books.quota(here.connection)
     left = f" Zoho allows {quota.calls} a day, of which {quota.left} are left." if quota else ""
     share = here.connection.zoho["reconcile_share"]
-    question = (
+    sure(
         f"{calls} records are missing; each takes an API call.{left} Reconcile uses {share} % of a day's; "
-        "what is left over is brought in on the days that follow. Go on?"
+        "what is left over is brought in on the days that follow. Go on?",
+        yes=yes,
     )
-    if not sys.stdin.isatty():
-        fail(f"{question} There is no terminal to ask at: say --yes", Exit.USAGE)
-    typer.confirm(question, abort=True)
 
 
 def _row(each: Lost) -> dict[str, Any]:

@@ -16,12 +16,13 @@ from uuid import uuid4
 import typer
 from rich.text import Text
 
-from ml_connector import audit
+from ml_connector import audit, stories
+from ml_connector.aws.parked_desk import Busy
 from ml_connector.changes import changes
 from ml_connector.errors import ConnectorError, Missing, NeedsAttention, Throttled
 from ml_connector.events import DELETED, Delivery, Event, Version
 from ml_connector.modules import MODULES
-from ml_connector.ports import AuditEntry, Conflict, Deliveries, Destinations, Memory, NothingThere, Request
+from ml_connector.ports import Conflict, Deliveries, Destinations, Memory, NothingThere, Request
 from ml_connector.records import BadRecord, Record, deleted, read
 from ml_connector.routing import destinations_for, unsaid_by
 from ml_connector.rows import DUPLICATE, superseded
@@ -29,9 +30,8 @@ from ml_connector.states import move
 from ml_connector.statuses import asked, came_into
 from ml_connector.times import exact_stamp
 from mlc import trail
-from mlc.options import AsJson, Name, Yes, date_option, on_stack, sure
+from mlc.options import AsJson, Name, Yes, date_option, on_stack, sure, word
 from mlc.output import Exit, fail, line, printable, say, table, watch
-from mlc.parked import Busy
 from mlc.stack import Stack, utc_now
 
 if TYPE_CHECKING:
@@ -197,24 +197,13 @@ def note(deliveries: Deliveries, step: Step, who: str, clock: Callable[[], datet
         memory = deliveries.read(event.record_key, step.destination)
         if memory.state == "sending" and memory.lease_until > now:
             raise Busy(f"a worker has {event.module} {event.record_id} right now; try again in two minutes")
-        entry = AuditEntry(
-            at=now,
-            connection=event.connection,
-            module=event.module,
-            record_id=event.record_id,
+        entry = replace(
+            audit.entry_of(step.delivery, memory, now, "resent"),
             number=step.number,
-            event=event.entry_name,
-            version=str(event.version),
             origin="mlc",
-            destination=step.destination,
-            outcome="resent",
-            attempt=memory.attempts,
-            correlation_id=event.correlation_id,
-            external_id=memory.external_id,
             reason=f"by {who}; replayed{', though it is there' if step.delivery.again else ''}",
-            delivery=step.delivery.id,
         )
-        sealed = audit.seal(audit.fit(entry), memory.chain)
+        sealed = audit.closed(entry, memory.chain)
         after = memory if memory.state == "sending" else move(memory, "fail")
         try:
             deliveries.write(event.record_key, step.destination, replace(after, chain=sealed.hash), sealed)
@@ -257,9 +246,8 @@ def replay(
     if (until and not since) or (since and until and until < since):
         fail("--until goes with --since, and does not lie before it", Exit.USAGE)
     configured = at.connection(connection)
-    if unknown := set(destination or ()) - set(configured.destinations):
-        known = ", ".join(configured.destinations)
-        fail(f"there is no destination {sorted(unknown)[0]!r}; there are {known}", Exit.USAGE)
+    for each in destination or ():
+        word(each, configured.destinations, f"destination of {connection}")
     records = chosen(at, connection, record or (), since, until)
     if not records:
         fail(f"nothing is known of that in connection {connection!r}", Exit.FOUND_PROBLEMS)
@@ -304,7 +292,7 @@ def chosen(
     at: Stack, connection: str, named: Iterable[str], since: datetime | None, until: datetime | None
 ) -> list[tuple[str, str]]:
     """Module and id of what is named, or of what something happened to on these days; each once, oldest first."""
-    found = [key for what in named for key in trail.records(at.audit, at.deliveries, connection, what)]
+    found = [key for what in named for key in stories.records(at.audit, at.deliveries, connection, what)]
     if since:
         entries = trail.chosen(at.audit, at.deliveries, connection, since=since, until=until)
         found += [(each.module, each.record_id) for each in entries]

@@ -15,18 +15,20 @@ from ml_connector.aws.audit_table import AuditTable
 from ml_connector.aws.connections_table import ConnectionsTable
 from ml_connector.aws.deliveries_table import DeliveriesTable
 from ml_connector.aws.known_table import KnownTable
+from ml_connector.aws.parked_desk import ParkedDesk
 from ml_connector.aws.secrets import SecretStore, Written
 from ml_connector.aws.shelf_table import ShelfTable
 from ml_connector.connections import Connection
 from ml_connector.errors import ConfigError
 from ml_connector.times import stamp
-from mlc.parked import ParkedQueue
+from mlc.output import near
 
 if TYPE_CHECKING:
     import boto3
 
     from ml_connector.aws.installations import Installations
     from ml_connector.aws.leases import Leases
+    from ml_connector.aws.limits_table import LimitsTable
     from ml_connector.limits import Limiter
     from ml_connector.tokens import Tokens
     from ml_connector.vendors.http import Http
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from ml_connector.vendors.zoho_api import ZohoApi
     from ml_connector.vendors.zoho_settings import ZohoSettings
 
+_THERE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 _LOOPBACK = re.compile(r"http://127\.0\.0\.1:[0-9]{2,5}")
 
 
@@ -62,13 +65,30 @@ class Stack:
             stacks = client.describe_stacks(StackName=self.name)["Stacks"]
         except client.exceptions.ClientError as error:
             if "does not exist" in str(error):
-                raise ConfigError(f"there is no stack {self.name!r} here; name it with --stack or MLC_STACK") from error
+                raise ConfigError(
+                    f"there is no stack {self.name!r} in {self.session.region_name}: name it with --stack or "
+                    f"MLC_STACK, its region with --region, its account with --profile; "
+                    f"{near(self.name, self._others(client))}"
+                ) from error
             raise
         return dict(stacks[0])
+
+    def _others(self, client: Any) -> list[str]:
+        """The stacks of this region and account, as far as we may see them."""
+        try:
+            pages = client.get_paginator("list_stacks").paginate(StackStatusFilter=_THERE)
+            return [each["StackName"] for page in pages for each in page["StackSummaries"]]
+        except client.exceptions.ClientError:
+            return []
 
     @cached_property
     def outputs(self) -> dict[str, str]:
         return {each["OutputKey"]: each["OutputValue"] for each in self._described.get("Outputs", [])}
+
+    @property
+    def state(self) -> str:
+        """As CloudFormation calls it: CREATE_COMPLETE, UPDATE_ROLLBACK_FAILED."""
+        return str(self._described["StackStatus"])
 
     @cached_property
     def sandbox(self) -> str:
@@ -99,8 +119,8 @@ class Stack:
         return KnownTable(self.session.client("dynamodb"), self.outputs["DeliveryTableName"])
 
     @cached_property
-    def parked(self) -> ParkedQueue:
-        return ParkedQueue(
+    def parked(self) -> ParkedDesk:
+        return ParkedDesk(
             self.session.client("sqs"), self.outputs["ParkedQueueUrl"], self.outputs["DeliveriesQueueUrl"]
         )
 
@@ -156,11 +176,16 @@ class Stack:
         TokenAgenda(self.connections).set(Due(connection, kind, stamp(utc_now()), "ok"))
 
     @cached_property
-    def limiter(self) -> Limiter:
+    def limits(self) -> LimitsTable:
         from ml_connector.aws.limits_table import LimitsTable
+
+        return LimitsTable(self.session.client("dynamodb"), self.outputs["LimitsTableName"])
+
+    @cached_property
+    def limiter(self) -> Limiter:
         from ml_connector.limits import Limiter
 
-        return Limiter(LimitsTable(self.session.client("dynamodb"), self.outputs["LimitsTableName"]), utc_now)
+        return Limiter(self.limits, utc_now)
 
     @cached_property
     def zoho_api(self) -> ZohoApi:
@@ -199,8 +224,8 @@ class Stack:
         """The applied connection. Raises ConfigError with the names that there are."""
         if found := self.connections.connection(name):
             return found
-        known = ", ".join(self.connections.names())
-        way_out = f"there are {known}" if known else "none is applied yet: mlc connections apply FILE"
+        known = self.connections.names()
+        way_out = near(name, known) if known else "none is applied yet: mlc connections apply FILE"
         raise ConfigError(f"there is no connection {name!r}; {way_out}")
 
     def webhook_address(self, token: str) -> str:

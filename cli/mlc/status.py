@@ -22,6 +22,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ml_connector.audit import Outcome
+from ml_connector.aws import queues
 from ml_connector.aws.graph_rows import SubscriptionList
 from ml_connector.aws.schedules import TurnList
 from ml_connector.aws.token_agenda import TokenAgenda
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 HOUR = timedelta(hours=1)
 MOST = 2000
 """Entries read of each connection: with more of them in the hour, the figures are lower bounds and marked so."""
-OUTCOMES = ("delivered", "accepted", "skipped", "gathered", "acknowledged", "changed", "retry", "unknown", "parked")
+OUTCOMES = tuple(each for each in Outcome if each not in (Outcome.RESENT, Outcome.DROPPED))
 LAG = timedelta(minutes=10)
 """How far back CloudWatch is asked for the age of the oldest message: it is a few minutes late."""
 
@@ -122,10 +124,7 @@ def queue(at: Stack, now: datetime) -> dict[str, Any]:
 
 
 def _counts(at: Stack, output_key: str) -> tuple[int, int]:
-    names: Any = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-    answer = at.session.client("sqs").get_queue_attributes(QueueUrl=at.outputs[output_key], AttributeNames=names)
-    ready, hidden = (int(answer["Attributes"][name]) for name in names)
-    return ready, hidden
+    return queues.counts(at.session.client("sqs"), at.outputs[output_key])
 
 
 def _oldest(at: Stack, now: datetime) -> int | None:
@@ -150,12 +149,9 @@ def _oldest(at: Stack, now: datetime) -> int | None:
 
 def closed(at: Stack, now: datetime) -> Iterator[dict[str, str]]:
     """Budgets that take no calls for a while: a vendor asked for it, or little is left of its day."""
-    from ml_connector.aws.limits_table import LimitsTable
-
-    table = LimitsTable(at.session.client("dynamodb"), at.outputs["LimitsTableName"])
     ms = now.timestamp() * 1000
     words = {"u": "it asked for a pause", "o": "little is left of the day's calls"}
-    for key, view in sorted(table.all().items()):
+    for key, view in sorted(at.limits.all().items()):
         for ending, why in words.items():
             until = max((value for name, value in view.items() if name.endswith(ending)), default=0)
             if until > ms:
@@ -207,7 +203,7 @@ def _flow(row: Mapping[str, Any]) -> list[str | Text]:
     return [
         row["connection"],
         *(
-            Text(more + str(counts.get(name, 0)), style="red" if name == "parked" and counts.get(name) else "")
+            Text(more + str(counts.get(name, 0)), style="red" if name == Outcome.PARKED and counts.get(name) else "")
             for name in OUTCOMES
         ),
         hour["last_at"][11:19] or "none",

@@ -16,8 +16,8 @@ from ml_connector.connections import Connection
 from ml_connector.errors import ConfigError, ConnectorError, NeedsAttention, Undeliverable
 from mlc import teams_app
 from mlc.monday_toml import text_of
-from mlc.options import DEFAULT_STACK, AsJson, Name, Profile, Region, StackName
-from mlc.output import Exit, console, fail, friendly, line, literal, say
+from mlc.options import AsJson, Name, on_stack
+from mlc.output import Exit, console, fail, line, literal, say
 from mlc.stack import Stack
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ _INSTALLS = {
 
 
 @group.command(epilog="Example: mlc teams package acme-eu -o books-alerts.zip --website https://acme.example")
-@friendly
+@on_stack
 def package(
+    at: Stack,
     connection: Name,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File; CONNECTION-teams-app.zip.")] = None,
     name: Annotated[str, typer.Option("--name", help="What people see, at most 30 characters.")] = "Books alerts",
@@ -45,19 +46,18 @@ def package(
         typer.Option(help="A page of yours (https); /privacy and /terms are added.  [default: the stack's address]"),
     ] = "",
     app_version: Annotated[str, typer.Option("--app-version", help="A higher one for each upload.")] = "1.0.0",
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the Teams app that an administrator uploads, and print the steps. It holds no secret."""
-    at = Stack(stack, profile, region)
     configured = _registered(at, connection)
     if not 0 < len(name) <= 30 or not 0 < len(developer) <= 32:
         fail("--name has 1 to 30 characters, --developer 1 to 32", Exit.USAGE)
     if not _VERSION.fullmatch(app_version):
         fail("--app-version is three numbers, such as 1.0.1", Exit.USAGE)
-    parts = urlsplit(website or at.outputs["WebhookUrl"])
+    try:
+        parts = urlsplit(website or at.outputs["WebhookUrl"])
+    except ValueError:
+        fail("--website is no address", Exit.USAGE)
     if website and (parts.scheme != "https" or not parts.hostname):
         fail("--website must begin with https://", Exit.USAGE)
     look = teams_app.Look(name, developer, website or f"https://{parts.netloc}", app_version)
@@ -74,8 +74,9 @@ def package(
 
 
 @group.command(epilog="Example: mlc teams install acme-eu")
-@friendly
+@on_stack
 def install(
+    at: Stack,
     connection: Name,
     team: Annotated[
         list[str] | None, typer.Option("--team", help="Group id of a team; the destinations' if left out.")
@@ -84,9 +85,6 @@ def install(
         list[str] | None,
         typer.Option("--person", help="Object id or address of a person; the destinations' if left out."),
     ] = None,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Install the uploaded app in the teams and for the people that are told in person.
@@ -94,7 +92,6 @@ def install(
     Where Graph does not let us, the steps are printed (exit code 3). Needs the permissions AppCatalog.Read.All and
     TeamsAppInstallation.ReadWriteAndConsentSelfForTeam.All; for people, ...SelfForUser.All in place of the latter.
     """
-    at = Stack(stack, profile, region)
     from ml_connector.vendors.microsoft.directory import person_home, team_home
 
     configured = _registered(at, connection)
@@ -147,19 +144,16 @@ def _by_hand(problems: list[str], what: str, permission: str) -> Iterator[None]:
 
 
 @group.command(epilog="Example: mlc teams channels acme-eu")
-@friendly
+@on_stack
 def channels(
+    at: Stack,
     connection: Name,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """List teams and channels with the ids that a connection file wants, and which destination is which.
 
     All teams with the permission Team.ReadBasic.All; without it, those that the file names and the app is installed in.
     """
-    at = Stack(stack, profile, region)
     configured = _registered(at, connection)
     rows = [
         {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -11,12 +10,12 @@ from typing import Any
 
 from rich.text import Text
 
-from ml_connector.audit import LENGTHS, SETTLED, verify
+from ml_connector.audit import SETTLED, verify
 from ml_connector.aws.audit_table import AuditTable
 from ml_connector.aws.deliveries_table import DeliveriesTable
-from ml_connector.gathering import BUSY, DAILY, MODULE, QUIET
-from ml_connector.modules import MODULES
+from ml_connector.gathering import MODULE
 from ml_connector.ports import AuditEntry
+from ml_connector.stories import parts, records
 from mlc import output
 from mlc.output import line, lines, plain, printable, width_of
 
@@ -24,14 +23,6 @@ _COLOURS = {
     "delivered": "green", "accepted": "green", "acknowledged": "green", "changed": "green", "skipped": "dim",
     "gathered": "yellow", "retry": "yellow", "unknown": "yellow",
 }  # fmt: skip
-# The id in a link to a Teams message, to a monday item, or to a record in Zoho Books (contracts: zoho-books 9).
-_LINKS = (
-    re.compile(r"/l/message/[^/]+/(\d+)"),
-    re.compile(r"monday\.com/boards/\d+/(?:views/\d+/)?pulses/(\d+)"),
-    re.compile(r"^https://\S+#/[\w/-]*?(\d{6,})(?:[?/&]\S*)?$"),
-)
-_THREAD = re.compile(r"[?&]parentMessageId=(\d+)")
-_DIGEST = re.compile(rf"(?:{MODULE}/)?([^/]+\.(?:{BUSY}|{QUIET}|{DAILY})-\d{{8}}T\d{{4}}Z)")
 _NAMED = 20
 """Records of a digest that people are shown; --json has all."""
 _MOST_RECEIPT = 16
@@ -39,18 +30,32 @@ _MOST_RECEIPT = 16
 
 
 def newest(
-    audit: AuditTable, connection: str, since: datetime | None, state: str | None, limit: int
+    audit: AuditTable,
+    deliveries: DeliveriesTable,
+    connection: str,
+    limit: int,
+    *,
+    what: Sequence[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    state: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Newest first, from a UTC day on. Without one: today's, and of a state that is not settled all that is kept."""
+    """Newest first, of these records and UTC days. Without either: today's, and of a state that is not settled all that
+    is kept.
+    """
+    last = f"{until:%Y-%m-%d}" if until else "9999"
 
     def entries() -> Iterator[AuditEntry]:
-        if state and state not in SETTLED:
-            yield from audit.in_state(connection, state, f"{since:%Y-%m-%d}" if since else "")
-            return
-        for day in reversed(list(_days(since or datetime.now(UTC), datetime.now(UTC)))):
-            for entry in audit.of_day(connection, day):
-                if state in (None, entry.outcome):
-                    yield entry
+        if what:
+            named = chosen(audit, deliveries, connection, what=what, since=since, until=until, state=state)
+            yield from sorted(named, key=lambda entry: entry.at, reverse=True)
+        elif state and state not in SETTLED:
+            under_way = audit.in_state(connection, state, f"{since:%Y-%m-%d}" if since else "")
+            yield from (entry for entry in under_way if entry.at[:10] <= last)
+        else:
+            end = until or datetime.now(UTC)
+            for day in reversed(list(_days(since or end, end))):
+                yield from (entry for entry in audit.of_day(connection, day) if state in (None, entry.outcome))
 
     return [plain(asdict(entry)) for entry in islice(entries(), limit)]
 
@@ -115,38 +120,6 @@ def _told(audit: AuditTable, connection: str, digest: AuditEntry) -> list[dict[s
     return [{"module": each.module, "record": each.record_id, "number": each.number} for each in reversed(found)]
 
 
-def records(audit: AuditTable, deliveries: DeliveriesTable, connection: str, what: str) -> list[tuple[str, str]]:
-    """Module and id of the records with this number in either case, Zoho id, item or message id, or link.
-
-    Of a digest's message that is the digest, and all that it told of; of a digest's id the digest.
-    """
-    what = what.strip()
-    if digest := _DIGEST.fullmatch(what):
-        return [(MODULE, digest[1])]
-    thread = ""
-    for link in _LINKS:
-        if match := link.search(what):
-            # Of a reply in a thread, which the trail need not name, its first message.
-            thread = next(iter(_THREAD.findall(what)), "")
-            what = match[1]
-    module, _, record_id = what.partition("/")
-    if module in (*MODULES, MODULE) and record_id:
-        return [(module, record_id)]
-    for identity in filter(None, (what, thread)):
-        named = (
-            (each.module, each.record_id) for each in audit.of_external_id(identity) if each.connection == connection
-        )
-        if found := list(dict.fromkeys(named)):
-            return found
-    # The index knows a number as it stands on the document; people type it in one case or the other.
-    for number in dict.fromkeys((what, what.upper(), what.lower(), what.title())):
-        if keys := deliveries.of_number(connection, number.encode()[: LENGTHS["number"]].decode(errors="ignore")):
-            return [_parts(key) for key in keys]
-    return [
-        (module, what) for module in MODULES if any(True for _ in islice(audit.of_record(connection, module, what), 1))
-    ]
-
-
 def faults(audit: AuditTable, deliveries: DeliveriesTable, connection: str, module: str, record_id: str) -> list[str]:
     """What is wrong with a record's chains. Looks again if an entry was written meanwhile."""
     for _ in range(5):
@@ -160,17 +133,12 @@ def faults(audit: AuditTable, deliveries: DeliveriesTable, connection: str, modu
 
 def everything(audit: AuditTable, deliveries: DeliveriesTable, connection: str) -> list[tuple[str, str]]:
     """All records of a connection that have a row or an entry. Reads both tables whole."""
-    return sorted(map(_parts, deliveries.of_connection(connection) | audit.of_connection(connection)))
+    return sorted(map(parts, deliveries.of_connection(connection) | audit.of_connection(connection)))
 
 
 def _heads(deliveries: DeliveriesTable, connection: str, module: str, record_id: str) -> dict[str, str]:
     rows = deliveries.of_record(f"{connection}#{module}#{record_id}")
     return {destination: memory.chain for destination, memory in rows.items() if memory.chain}
-
-
-def _parts(key: str) -> tuple[str, str]:
-    _, module, record_id = key.split("#", 2)
-    return module, record_id
 
 
 def _days(since: datetime, until: datetime) -> Iterator[str]:
@@ -181,7 +149,7 @@ def _days(since: datetime, until: datetime) -> Iterator[str]:
         day += timedelta(days=1)
 
 
-def show(entries: Sequence[Mapping[str, Any]]) -> None:
+def show(entries: Sequence[Mapping[str, Any]], *, newest_first: bool = False) -> None:
     """A heading per UTC day, a line per attempt, and under it what else is to be said."""
     if not entries:
         line("no entries")
@@ -193,10 +161,25 @@ def show(entries: Sequence[Mapping[str, Any]]) -> None:
         (
             f"{datetime.fromisoformat(entry['at']):%A, %d %B %Y} (UTC)",
             (*row, receipt) if roomy else row,
-            [f"receipt {receipt}" if receipt and not roomy else "", _who(entry), entry.get("reason", ""), _of(entry)],
+            [
+                f"receipt {receipt}" if receipt and not roomy else "", _who(entry), entry.get("reason", ""),
+                _of(entry), was,
+            ],
         )
-        for row, receipt, entry in zip(columns, receipts, entries, strict=True)
-    )
+        for row, receipt, entry, was in zip(columns, receipts, entries, _renumbered(entries, newest_first), strict=True)
+    )  # fmt: skip
+
+
+def _renumbered(entries: Sequence[Mapping[str, Any]], newest_first: bool) -> list[str]:
+    """Of each entry which number its record had in an earlier one of these; "" if the same or not known."""
+    known: dict[tuple[str, str], str] = {}
+    said = []
+    for entry in reversed(entries) if newest_first else entries:
+        record, number = (entry["module"], entry["record_id"]), entry.get("number", "")
+        before = known.get(record, "")
+        known[record] = number or before
+        said.append(f"the document's number was {before}" if number and before not in ("", number) else "")
+    return said[::-1] if newest_first else said
 
 
 def _who(entry: Mapping[str, Any]) -> str:
@@ -217,11 +200,15 @@ def _of(entry: Mapping[str, Any]) -> str:
 
 
 def _columns(entry: Mapping[str, Any]) -> tuple[object, ...]:
-    outcome = entry["outcome"]
+    outcome, operation = entry["outcome"], entry.get("operation", "")
     return (
         entry["at"][11:19],
         entry.get("number") or entry["record_id"],
         entry["event"],
         entry["destination"],
-        Text(printable(outcome), style=_COLOURS.get(outcome, "red")),
+        # What was done there, unless that is the usual: made, or nothing.
+        Text(
+            printable(outcome if operation in ("", "create") else f"{outcome} ({operation})"),
+            style=_COLOURS.get(outcome, "red"),
+        ),
     )

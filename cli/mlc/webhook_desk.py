@@ -11,12 +11,13 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ml_connector import rotation, webhook_setup
+from ml_connector import rotation, webhook_plan, webhook_setup
 from ml_connector.connections import Connection
 from ml_connector.errors import ConfigError, RetryLater
 from ml_connector.times import stamp
-from ml_connector.webhook_setup import Done, Found, Installed, Plan, Setup, Wanted, secret_hash
-from mlc.output import problems
+from ml_connector.webhook_plan import Found, Installed, Plan, Wanted, secret_hash
+from ml_connector.webhook_setup import Done, Setup
+from mlc.output import near, problems
 from mlc.stack import Stack, utc_now
 
 if TYPE_CHECKING:
@@ -62,15 +63,15 @@ class Desk:
     @property
     def endpoints(self) -> list[Wanted]:
         """All that there are, heard or not."""
-        return webhook_setup.wanted(self.connection, self.stored["endpoints"], self.at.webhook_address)
+        return webhook_plan.wanted(self.connection, self.stored["endpoints"], self.at.webhook_address)
 
     def chosen(self, names: Sequence[str]) -> list[Wanted]:
         """By `invoice.created` or `zoho.invoice.created`; without names all that a route hears."""
         every = self.endpoints
         wanted = [name if name.startswith("zoho.") else f"zoho.{name}" for name in names]
         if unknown := set(wanted) - {each.endpoint for each in every}:
-            known = ", ".join(each.event for each in every)
-            raise ConfigError(f"there is no endpoint {min(unknown).removeprefix('zoho.')!r}; there are {known}")
+            given = min(unknown).removeprefix("zoho.")
+            raise ConfigError(f"there is no endpoint {given!r}; {near(given, [each.event for each in every])}")
         return [each for each in every if (each.endpoint in wanted if names else each.heard)]
 
     def look(self, endpoints: Sequence[Wanted], *, deep: bool = True) -> Found:
@@ -78,7 +79,7 @@ class Desk:
 
     def plan(self, endpoints: Sequence[Wanted], *, deep: bool = True) -> Plan:
         found = self.look(endpoints, deep=deep)
-        plan = webhook_setup.plan(endpoints, found, self.installed, by_hand=self.by_hand)
+        plan = webhook_plan.plan(endpoints, found, self.installed, by_hand=self.by_hand)
         self.notes = plan.notes
         return plan
 
@@ -182,7 +183,7 @@ def open_desk(at: Stack, connection: str, *, strict: bool = True) -> Desk:
     """Raises ConfigError if the connection was not applied or, with `strict`, lacks addresses."""
     configured = at.connection(connection)
     desk = Desk(at, configured, _stored(at, connection))
-    if strict and (lacking := webhook_setup.lacking(configured, desk.stored["endpoints"])):
+    if strict and (lacking := webhook_plan.lacking(configured, desk.stored["endpoints"])):
         raise ConfigError(
             f"there are no addresses yet for {', '.join(lacking)}: put the connection into force again with "
             "mlc connections apply FILE"

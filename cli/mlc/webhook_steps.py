@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ml_connector.modules import MODULES
-from ml_connector.webhook_setup import Wanted
+from ml_connector.webhook_plan import Wanted
 from mlc.output import line
 
 _WEBHOOKS = "Settings > Automation > Workflow Actions > Webhooks > + New Webhook"
 _RULES = "Settings > Automation > Workflow Rules > + New Workflow Rule"
 CHECK = "Settings > Automation > Workflow Logs > Webhooks shows what was sent, and what failed."
-SECRET = "Settings > Automation > Workflow Actions > Webhooks > open the webhook > Secret Token > Save"  # noqa: S105
+SECRET = "Settings > Automation > Workflow Actions > Webhooks > open the webhook > Secret Token > Save"  # noqa: S105 (words)
 _MODULES: Mapping[str, str] = {
     "invoice": "Invoice",
     "bill": "Bill",

@@ -17,11 +17,12 @@ from rich.text import Text
 from ml_connector.errors import ConnectorError, NeedsAttention, NotAllowed, RetryLater
 from ml_connector.sources import signature
 from ml_connector.tokens import remedy
-from ml_connector.webhook_setup import Change, Done, Plan, RulesUnavailable, Wanted
+from ml_connector.webhook_plan import Change, Plan, Wanted
+from ml_connector.webhook_setup import Done, RulesUnavailable
 from mlc import webhook_steps
 from mlc.board_webhooks import BoardDesk, Outcome
-from mlc.options import DEFAULT_STACK, AsJson, Name, Profile, Region, StackName, date_option
-from mlc.output import Exit, blocks, console, fail, friendly, line, literal, printable, problems, say, table
+from mlc.options import AsJson, Name, Yes, date_option, on_stack, sure
+from mlc.output import Exit, blocks, console, fail, friendly, line, literal, printable, problems, say, table, watch
 from mlc.stack import Stack, utc_now
 from mlc.webhook_desk import Desk, Finding, open_desk
 
@@ -32,7 +33,6 @@ group = typer.Typer(
 Endpoints = Annotated[
     list[str] | None, typer.Option("--endpoint", help="Only this one, such as invoice.created. May be repeated.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 From = Annotated[
     datetime | None, date_option("--from", "First day, as the organization counts; a week ago if left out.")
 ]
@@ -59,19 +59,16 @@ def _asks_zoho(command: Callable[P, R]) -> Callable[P, R]:
 
 
 @group.command("list", epilog="Example: mlc webhooks list acme-eu --reveal")
-@friendly
+@on_stack
 def list_addresses(
+    at: Stack,
     connection: Name,
     reveal: Annotated[bool, typer.Option(help="Show addresses and secrets whole, to be pasted into Zoho.")] = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """One address and secret per module and event, and an address per board. Whoever has them can send events: they are
     hidden unless you say --reveal.
     """
-    at = Stack(stack, profile, region)
     desk = open_desk(at, connection, strict=False)
     rows = [
         {
@@ -92,14 +89,12 @@ def list_addresses(
 
 
 @group.command(epilog="Example: mlc webhooks install acme-eu")
-@friendly
+@on_stack
 @_asks_zoho
 def install(
+    at: Stack,
     connection: Name,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be changed.")] = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a webhook and a workflow rule in Zoho for each event that a route hears, and the boards' webhooks on
@@ -108,7 +103,6 @@ def install(
     Said twice, the second time changes nothing. Where Zoho does not allow it by API, the steps by hand are printed
     (exit code 3).
     """
-    at = Stack(stack, profile, region)
     desk = open_desk(at, connection)
     boards = Outcome()
     if not dry_run:
@@ -135,17 +129,14 @@ def install(
 
 
 @group.command(epilog="Example: mlc webhooks verify acme-eu")
-@friendly
+@on_stack
 @_asks_zoho
 def verify(
+    at: Stack,
     connection: Name,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare Zoho's webhooks and rules, and the boards', with what shall be there. Exit code 3 if they differ."""
-    at = Stack(stack, profile, region)
     desk = open_desk(at, connection)
     with _looking(desk, as_json=as_json):
         found = desk.findings()
@@ -173,26 +164,23 @@ def verify(
 
 
 @group.command(epilog="Example: mlc webhooks remove acme-eu")
-@friendly
+@on_stack
 @_asks_zoho
 def remove(
+    at: Stack,
     connection: Name,
     yes: Yes = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Delete our workflow rules and webhooks in Zoho and on the boards, and nothing else there. The addresses stay."""
-    at = Stack(stack, profile, region)
     desk = open_desk(at, connection, strict=False)
     with desk.alone():
         with _looking(desk, as_json=as_json):
             plan, endpoints = desk.removal()
         on_boards = BoardDesk(at, desk.connection)
-        if (plan.changes or on_boards.installed) and not yes:
+        if plan.changes or on_boards.installed:
             also = f", and {on_boards.installed} on boards" if on_boards.installed else ""
-            typer.confirm(f"Delete {_counted(plan)} of {connection} in Zoho{also}?", abort=True, err=True)
+            sure(f"Delete {_counted(plan)} of {connection} in Zoho{also}?", yes=yes)
         boards = on_boards.remove()
         if not as_json:
             boards.show()
@@ -201,17 +189,15 @@ def remove(
 
 
 @group.command(epilog="Example: mlc webhooks manual acme-eu --endpoint invoice.created")
-@friendly
+@on_stack
 def manual(
+    at: Stack,
     connection: Name,
     endpoint: Endpoints = None,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the steps by hand in Zoho Books, with addresses and secrets: do not print this where others read it."""
-    chosen = open_desk(Stack(stack, profile, region), connection).chosen(endpoint or ())
+    chosen = open_desk(at, connection).chosen(endpoint or ())
     say(webhook_steps.for_programs(chosen), as_json=as_json, people=lambda: webhook_steps.show(chosen))
 
 
@@ -219,20 +205,18 @@ def manual(
 
 
 @group.command(epilog="Example: mlc webhooks history acme-eu --from 2026-11-20 --failed")
-@friendly
+@on_stack
 @_asks_zoho
 def history(
+    at: Stack,
     connection: Name,
     since: From = None,
     until: To = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only what failed.")] = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """What Zoho has sent to this connection's addresses, by its own account."""
-    desk = open_desk(Stack(stack, profile, region), connection, strict=False)
+    desk = open_desk(at, connection, strict=False)
     sent = desk.history(*_days(since, until), failed=failed)
     rows = [{"event": event, **asdict(each)} for event, each in sent]
 
@@ -252,40 +236,38 @@ def history(
 
 
 @group.command(epilog="Example: mlc webhooks resend acme-eu --failed --from 2026-11-20")
-@friendly
+@on_stack
 @_asks_zoho
 def resend(
+    at: Stack,
     connection: Name,
     ids: Annotated[list[str] | None, typer.Argument(help="Ids in `mlc webhooks history`.", metavar="[ID]...")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All that failed from --from to --to.")] = False,
     since: From = None,
     until: To = None,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Let Zoho send webhooks again, ten with each call. What is there already is recognised: nothing comes twice."""
     if bool(ids) == failed:
         fail("say which: ids of `mlc webhooks history`, or else --failed", Exit.USAGE)
-    desk = open_desk(Stack(stack, profile, region), connection, strict=False)
+    desk = open_desk(at, connection, strict=False)
     from ml_connector.vendors.zoho_settings import AT_ONCE
 
     wanted = ids or [each.id for _, each in desk.history(*_days(since, until), failed=True)]
     if not wanted:
         fail("Zoho tells of no failed webhook in that time", Exit.FOUND_PROBLEMS)
     sent: list[str] = []
-    for start in range(0, len(wanted), AT_ONCE):
-        batch = wanted[start : start + AT_ONCE]
-        try:
-            desk.settings.resend(desk.connection, batch)
-        except NeedsAttention:
-            raise
-        except ConnectorError as error:
-            fail(f"{len(sent)} of {len(wanted)} are being sent again; then: {error}")
-        sent += batch
-        if not as_json:
-            line(f"{len(sent)} of {len(wanted)}", "dim")
+    with watch(as_json, "webhooks") as show:
+        for start in range(0, len(wanted), AT_ONCE):
+            batch = wanted[start : start + AT_ONCE]
+            try:
+                desk.settings.resend(desk.connection, batch)
+            except NeedsAttention:
+                raise
+            except ConnectorError as error:
+                fail(f"{len(sent)} of {len(wanted)} are being sent again; then: {error}")
+            sent += batch
+            show("webhooks sent again", len(sent), len(wanted))
     say(
         {"resent": sent},
         as_json=as_json,
@@ -297,9 +279,10 @@ def resend(
 
 
 @group.command(epilog="Example: mlc webhooks rotate acme-eu   and an hour later   mlc webhooks rotate acme-eu --finish")
-@friendly
+@on_stack
 @_asks_zoho
 def rotate(
+    at: Stack,
     connection: Name,
     endpoint: Endpoints = None,
     finish: Annotated[bool, typer.Option("--finish", help="Let the old secrets end.")] = False,
@@ -309,9 +292,6 @@ def rotate(
     force: Annotated[
         bool, typer.Option("--force", help="With --finish: do not wait; you have put the new secret into Zoho.")
     ] = False,
-    stack: StackName = DEFAULT_STACK,
-    profile: Profile = None,
-    region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """Give each webhook a new secret. Old and new are both accepted until you say --finish: no event is lost.
@@ -320,7 +300,7 @@ def rotate(
     """
     if force and not finish:
         fail("--force goes with --finish", Exit.USAGE)
-    desk = open_desk(Stack(stack, profile, region), connection, strict=False)
+    desk = open_desk(at, connection, strict=False)
     names = [each.endpoint for each in desk.chosen(endpoint or ())]
     with desk.alone():
         if finish:

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-from ml_connector.bootstrap import courier, lanes
+from ml_connector import measures
+from ml_connector.bootstrap import connections, courier, lanes, utc_now
 from ml_connector.errors import RetryLater, Undeliverable
 from ml_connector.events import Delivery
-from ml_connector.lanes import Message
+from ml_connector.lanes import Message, NotDue
 
 logger = Logger()
 metrics = Metrics()
@@ -58,18 +59,24 @@ def carry(record: dict[str, Any]) -> bool:
         event=delivery.event.name,
         destination=delivery.destination,
         delivery=delivery.id,
-        call=delivery.event.correlation_id,
+        correlation_id=delivery.event.correlation_id,
     ):
-        return _done(partial(_work, record, delivery))
+        return _done(partial(_work, record, delivery), delivery)
 
 
-def _done(step: Callable[[], None]) -> bool:
+def _done(step: Callable[[], None], delivery: Delivery | None = None) -> bool:
     """Takes the step. False if it must be taken again; the log says why."""
     try:
         step()
+    except NotDue:
+        # Why was told when it left its lane.
+        metrics.add_metric("DeliveriesHidden", MetricUnit.Count, 1)
+        return False
     except RetryLater as later:
         logger.warning("will be tried again", extra={"reason": later.reason, "seconds": later.after})
         metrics.add_metric("DeliveriesRetried", MetricUnit.Count, 1)
+        if delivery:
+            _by_vendor("DeliveriesRetried", MetricUnit.Count, 1, delivery)
         return False
     except Exception as error:
         faulted(error)
@@ -85,6 +92,9 @@ def _reject(record: dict[str, Any], reason: str) -> None:
 
 def _work(record: dict[str, Any], delivery: Delivery) -> None:
     attributes = record["attributes"]
+    sent = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
+    if (waited := measures.waited(delivery, sent, utc_now())) is not None:
+        metrics.add_metric("QueueSeconds", MetricUnit.Seconds, waited)
     message = Message(
         delivery=delivery,
         id=record["messageId"],
@@ -95,8 +105,21 @@ def _work(record: dict[str, Any], delivery: Delivery) -> None:
     )
     result = lanes(faulted).work(message)
     log = {"parked": logger.error, "moved": logger.warning}.get(result.outcome, logger.info)
-    log(result.outcome, extra={"reason": result.reason} if result.reason else {})
+    receipt = result.receipt
+    told = {"external_id": receipt.external_id, "request_id": receipt.request_id} if receipt else {}
+    told["reason"] = result.reason
+    log(result.outcome, extra={name: value for name, value in told.items() if value})
     metrics.add_metric(METRICS.get(result.outcome, f"Deliveries{result.outcome.capitalize()}"), MetricUnit.Count, 1)
+    if result.outcome == "moved":
+        _by_vendor("DeliveriesRetried", MetricUnit.Count, 1, delivery)
+    if (took := measures.took(delivery, result.outcome, utc_now())) is not None:
+        _by_vendor("DeliverySeconds", MetricUnit.Seconds, took, delivery)
+
+
+def _by_vendor(name: str, unit: MetricUnit, value: float, delivery: Delivery) -> None:
+    connection = connections().read_lately(delivery.event.connection)
+    with single_metric(name=name, unit=unit, value=value) as metric:
+        metric.add_dimension("vendor", measures.vendor(delivery, connection))
 
 
 def faulted(error: Exception) -> None:

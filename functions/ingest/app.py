@@ -36,7 +36,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         _rejected(refusal, correlation_id)
         return _answer(refusal.status, "rejected")
     except NotQueued as failure:
-        logger.error("not queued", extra={"reason": str(failure), "call": correlation_id})
+        logger.error("not queued", extra={"reason": str(failure), "correlation_id": correlation_id})
         metrics.add_metric("WebhooksNotQueued", MetricUnit.Count, 1)
         return _answer(503, "try again")
     logger.info(
@@ -44,9 +44,9 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         extra={
             "connection": accepted.event.connection,
             "event": accepted.event.names[-1],
-            "record": accepted.event.record_id,
+            "record": f"{accepted.event.module}/{accepted.event.record_id}",
             "deliveries": [delivery.id for delivery in accepted.deliveries],
-            "call": correlation_id,
+            "correlation_id": correlation_id,
         },
     )
     metrics.add_metric("EventsAccepted", MetricUnit.Count, 1)
@@ -69,16 +69,16 @@ def _notified(
         metrics.add_metric("NotificationsRejected", MetricUnit.Count, 1)
         return _answer(refusal.status, "rejected")
     except NotQueued as failure:
-        logger.error("not queued", extra={"reason": str(failure), "call": correlation_id})
+        logger.error("not queued", extra={"reason": str(failure), "correlation_id": correlation_id})
         metrics.add_metric("WebhooksNotQueued", MetricUnit.Count, 1)
         return _answer(503, "try again")
     metrics.add_metric("NotificationsQueued", MetricUnit.Count, heard.queued)
     if heard.handshake is not None:
-        logger.info("address confirmed", extra={"connection": heard.connection, "call": correlation_id})
+        logger.info("address confirmed", extra={"connection": heard.connection, "correlation_id": correlation_id})
         headers = {"content-type": content_type, "x-content-type-options": "nosniff"}
         return {"statusCode": 200, "headers": headers, "body": heard.handshake}
     counted = {"queued": heard.queued, "dropped": heard.dropped}
-    logger.info("notified", extra={"connection": heard.connection, "call": correlation_id, **counted})
+    logger.info("notified", extra={"connection": heard.connection, "correlation_id": correlation_id, **counted})
     if heard.dropped:
         # The address is known to Graph alone: what bears no client state of ours is forged, or from an old key.
         metrics.add_metric("NotificationsRejected", MetricUnit.Count, heard.dropped)
@@ -90,7 +90,7 @@ def _rejected(refusal: InboundRejected, correlation_id: str) -> None:
     place = {"connection": refusal.connection, "endpoint": refusal.endpoint} if refusal.endpoint else {}
     logger.warning(
         "rejected",
-        extra={"reason": refusal.reason, "detail": str(refusal), "call": correlation_id, **place},
+        extra={"reason": refusal.reason, "detail": str(refusal), "correlation_id": correlation_id, **place},
     )
     metrics.add_metric("WebhooksRejected", MetricUnit.Count, 1)
     if refusal.reason == "endpoint_unknown":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +10,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ml_connector.bootstrap import rounds
+from ml_connector.bootstrap import rounds, silence
 
 logger = Logger()
 metrics = Metrics()
@@ -29,13 +30,34 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         done = run.run_due(context.aws_request_id, time_left)
     for name, each in done.items():
         log = logger.error if each.found.failed else logger.info
-        log("reconciled", extra={"connection": name, **asdict(each)})
+        log(
+            "reconciled",
+            extra={"connection": name, "correlation_id": context.aws_request_id, **asdict(each)},
+        )
         if each.cap is not None:
             metrics.add_metric("WebhookCapShare", MetricUnit.Percent, each.cap)
     # Also without a connection: an alarm needs points to look at.
-    metrics.add_metric("ReconcileMissing", MetricUnit.Count, sum(each.found.missing for each in done.values()))
+    missing = sum(each.found.missing - each.found.ordinary for each in done.values())
+    metrics.add_metric("ReconcileMissing", MetricUnit.Count, missing)
     metrics.add_metric("ReconcileFailed", MetricUnit.Count, sum(len(each.found.failed) for each in done.values()))
+    if not only and (silent := _silent(time_left)) is not None:
+        metrics.add_metric("SilentConnections", MetricUnit.Count, silent)
     return {name: {**asdict(each.found), "witness": each.witness, "calls": each.calls} for name, each in done.items()}
+
+
+def _silent(time_left: Callable[[], bool]) -> int | None:
+    """How many connections have fallen silent; None for a fault of ours, which must not undo the run."""
+    try:
+        return silence(_unheard).run(time_left)
+    except Exception as error:
+        _unheard("", error)
+        return None
+
+
+def _unheard(name: str, error: Exception) -> None:
+    """A fault of ours in the look at one connection, or at all of them."""
+    logger.error("silence not looked at", extra={"connection": name} if name else {}, exc_info=error)
+    metrics.add_metric("ReconcileFailed", MetricUnit.Count, 1)
 
 
 def _faulted(name: str, error: Exception) -> None:

@@ -23,8 +23,12 @@ def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
         logger.info("tokens", extra=counts)
     need_attention = attention().run()
     metrics.add_metric("TokensNeedAttention", MetricUnit.Count, need_attention)
+    if (minutes := tokens().minutes_left()) is not None:
+        # There is no unit of minutes.
+        metrics.add_metric("TokenMinutesLeft", MetricUnit.NoUnit, minutes)
     for name, count in counts.items():
-        metrics.add_metric(f"Tokens{name.capitalize()}", MetricUnit.Count, count)
+        if count:  # a metric is paid for by the hours in which it was counted
+            metrics.add_metric(f"Tokens{name.capitalize()}", MetricUnit.Count, count)
     if counts["faulted"]:
         raise RuntimeError(f"{counts['faulted']} tokens could not be looked after; the log says why")
     return {**counts, "need_attention": need_attention}

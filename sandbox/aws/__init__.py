@@ -21,7 +21,7 @@ import psutil
 from sandbox.aws.clients import Clients
 from sandbox.aws.deploy import DeployError, Deployment, deploy
 from sandbox.aws.emulator import ROOT, EmulatorError, LocalAws, orderly_end
-from sandbox.aws.host import Host, paused
+from sandbox.aws.host import Call, Host, paused
 from sandbox.aws.queues import Feeder, take_over
 from sandbox.aws.runtime import FunctionSpec, RuntimeFailed
 
@@ -53,21 +53,63 @@ class FunctionFailed(RuntimeError):
 class LocalStack:
     """A deployed stack. Functions go by logical id or stem: `IngestFunction` or `ingest`."""
 
+    deployment: Deployment
+    outputs: Mapping[str, str]
+
     def __init__(
         self,
         aws: LocalAws,
-        clients: Clients,
-        deployment: Deployment,
-        host: Host,
-        feeders: Mapping[str, Sequence[Feeder]],
+        parameters: Mapping[str, str] | None,
+        folder: Path,
+        parallel: Sequence[str],
     ) -> None:
+        """Nothing is deployed before `release`; what that starts ends with `close`."""
         self.aws = aws
         self.endpoint = aws.endpoint
-        self.deployment = deployment
-        self.outputs: Mapping[str, str] = deployment.outputs
-        self._clients = clients
-        self._host = host
-        self._feeders = feeders
+        self._clients = Clients(aws.endpoint)
+        self.parameters = parameters
+        """Of the template, for the next `release`."""
+        self._folder = folder
+        self._parallel = parallel
+        self._held: set[str] = set()
+        self._variables: dict[str, dict[str, str]] = {}
+        self._host: Host
+        self._feeders: dict[str, Sequence[Feeder]] = {}
+        self._running = ExitStack()
+
+    def release(self, build: Path, progress: Callable[[str], None] = lambda _: None) -> None:
+        """Deploy this build and host its functions; in place of another release if there is one, whose data stays.
+
+        Unlike in AWS no function runs meanwhile. Raises DeployError, RuntimeFailed.
+        """
+        self.close()
+        progress("deploying the template")
+        self.deployment = deploy(self._clients, build, self.parameters)
+        self.outputs = self.deployment.outputs
+        for logical, variables in self._variables.items():
+            self._set(logical, variables)
+        progress("starting the functions")
+        self._host = self._running.enter_context(Host(self._clients, self.deployment, self._folder, limits=_LIMITS))
+        for function in map(self._host.function, self._parallel):
+            self._feeders[function.name] = take_over(self._clients, function)
+            for feeder in self._feeders[function.name]:
+                self._running.callback(feeder.close)
+                if function.name not in self._held:
+                    feeder.start()
+
+    def close(self) -> None:
+        """Stop the functions, after what they have under way."""
+        self._running.close()
+
+    def set_variables(self, function: str, **changes: str) -> None:
+        """Variables of a function (logical id) beside those of the template, in later releases, too."""
+        self._variables[function] = {**self._variables.get(function, {}), **changes}
+        self._set(function, changes)
+
+    def _set(self, function: str, changes: Mapping[str, str]) -> None:
+        aws, name = self._clients("lambda"), self.deployment.physical[function]
+        variables = aws.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        aws.update_function_configuration(FunctionName=name, Environment={"Variables": {**variables, **changes}})
 
     @property
     def webhook_url(self) -> str:
@@ -114,19 +156,28 @@ class LocalStack:
                 found.append(value)
         return found
 
+    def calls(self, name: str) -> list[Call]:
+        """Invocations of the function, oldest first. Raises KeyError when there is no such function."""
+        return list(self._host.function(name).calls)
+
     def kill_one(self, name: str) -> bool:
         """Kill one environment of the function, in mid-flight if one is busy; False when there was none."""
         return self._host.function(name).kill_one()
 
     @contextmanager
     def paused(self, name: str) -> Iterator[None]:
-        """`with stack.paused("delivery"):` no queue calls the function meanwhile; messages wait."""
-        function = self._host.function(name)
-        with ExitStack() as blocks:
-            for feeder in self._feeders.get(function.name, ()):
-                blocks.enter_context(feeder.stopped())
-            blocks.enter_context(paused(self._clients, function.name))
-            yield
+        """`with stack.paused("delivery"):` no queue calls the function meanwhile, not even after a `release`."""
+        function = self._host.function(name).name
+        self._held.add(function)
+        for feeder in self._feeders.get(function, ()):
+            feeder.close()
+        try:
+            with paused(self._clients, function):
+                yield
+        finally:
+            self._held.discard(function)
+            for feeder in self._feeders.get(function, ()):
+                feeder.start()
 
     def prewarm(self, *names: str) -> None:
         """Bring functions past their init phase. Raises RuntimeFailed when one fails in it."""
@@ -159,19 +210,11 @@ def local_stack(
         place = folder or cleanup.enter_context(_own_folder())
         progress("starting the local AWS")
         aws = cleanup.enter_context(LocalAws(place))
-        progress("deploying the template")
-        clients = Clients(aws.endpoint)
-        deployment = deploy(clients, build, parameters)
-        progress("starting the functions")
-        host = cleanup.enter_context(Host(clients, deployment, place, limits=_LIMITS))
-        host.prewarm(tuple(prewarm))
-        feeders = {}
-        for function in map(host.function, parallel):
-            feeders[function.name] = take_over(clients, function)
-            for feeder in feeders[function.name]:
-                cleanup.callback(feeder.close)
-                feeder.start()
-        yield LocalStack(aws, clients, deployment, host, feeders)
+        stack = LocalStack(aws, parameters, place, parallel)
+        cleanup.callback(stack.close)
+        stack.release(build, progress)
+        stack.prewarm(*prewarm)
+        yield stack
 
 
 @contextmanager

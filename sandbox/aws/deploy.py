@@ -12,7 +12,7 @@ import re
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Deployment:
     template: Mapping[str, Any]
     physical: Mapping[str, str]
     folders: Mapping[str, Path]
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def of_type(self, kind: str) -> dict[str, str]:
         """Logical -> physical id of the deployed resources of a type, e.g. `AWS::Lambda::Function`."""
@@ -62,6 +63,22 @@ class Deployment:
         """Properties of a resource by logical id, after the transform."""
         properties: Mapping[str, Any] = self.template["Resources"][name].get("Properties", {})
         return properties
+
+    def value(self, expression: Any) -> Any:
+        """What an expression of the template stands for here: Ref, Fn::Sub, and Fn::GetAtt of a queue's name."""
+        match expression:
+            case {"Ref": str(name)}:
+                return self._named(name)
+            case {"Fn::GetAtt": [str(name), "QueueName"]}:
+                return self._named(name).rpartition("/")[2]
+            case {"Fn::Sub": str(text)}:
+                return re.sub(r"\$\{([^}!]+)\}", lambda found: self._named(found[1]), text)
+        return expression
+
+    def _named(self, name: str) -> str:
+        if name == "AWS::StackName":
+            return self.stack
+        return self.physical.get(name) or self.parameters.get(name, name)
 
 
 def zip_folder(folder: Path) -> bytes:
@@ -107,9 +124,16 @@ def deploy(
     # AWS refuses these, the local AWS does not.
     if unknown := set(parameters or {}) - set(template.get("Parameters", {})):
         raise DeployError(f"the template has no parameter {', '.join(sorted(unknown))}")
-    folders = _upload(clients, build, template, f"{stack}-artifacts")
-    _apply(clients, stack, template, parameters or {})
+    bucket = f"{stack}-artifacts"
+    folders = _upload(clients, build, template, bucket)
+    formulas = take_formulas(template)
+    # Through S3, as `sam deploy` does: in the call itself a template may have 51,200 bytes only.
+    body = json.dumps(template, default=str)  # YAML reads 2012-10-17 as a date
+    clients("s3").put_object(Bucket=bucket, Key="template.json", Body=body.encode())
+    _apply(clients, stack, f"{clients.endpoint}/{bucket}/template.json", parameters or {})
     deployment = _describe(clients, stack, folders)
+    for alarm, metrics in formulas.items():
+        deployment.template["Resources"][alarm]["Properties"]["Metrics"] = metrics
     _bridge_routes(clients, deployment)
     _bridge_batch_actions(clients, deployment)
     return deployment
@@ -135,11 +159,24 @@ def _upload(clients: Clients, build: Path, template: dict[str, Any], bucket: str
     return folders
 
 
-def _apply(clients: Clients, stack: str, template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
+def take_formulas(template: Mapping[str, Any]) -> dict[str, Any]:
+    """Takes metric math, which the local AWS does not know, out of the alarms; logical id -> `Metrics`.
+
+    Each stands there as an alarm of a metric that nobody sends: its name, actions and references are as in AWS.
+    """
+    taken = {}
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]:
+            taken[name] = resource["Properties"].pop("Metrics")
+            resource["Properties"] |= {"Namespace": "MetricMath", "MetricName": name, "Statistic": "Sum", "Period": 60}
+    return taken
+
+
+def _apply(clients: Clients, stack: str, template: str, parameters: Mapping[str, str]) -> None:
     cloudformation = clients("cloudformation")
     request = {
         "StackName": stack,
-        "TemplateBody": json.dumps(template, default=str),  # YAML reads 2012-10-17 as a date
+        "TemplateURL": template,
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in sorted(parameters.items())],
     }
@@ -197,6 +234,7 @@ def _describe(clients: Clients, stack: str, folders: Mapping[str, Path]) -> Depl
         template=json.loads(template) if isinstance(template, str) else template,
         physical={resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources},
         folders=folders,
+        parameters={each["ParameterKey"]: each["ParameterValue"] for each in described.get("Parameters", [])},
     )
 
 

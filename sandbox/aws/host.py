@@ -6,12 +6,13 @@ import json
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from sandbox.aws.clients import Clients
 from sandbox.aws.deploy import Deployment
@@ -21,10 +22,20 @@ from sandbox.aws.runtime import Answer, FunctionSpec, Rie, RuntimeFailed, Toolch
 PROXY_VARIABLE = "MINISTACK_LAMBDA_PROXY_URL"  # the local AWS's hook to run a function elsewhere
 _CREDENTIAL_SECONDS = 12 * 3600
 _LIFETIME_SECONDS = 6 * 3600  # well within the credentials'
+_CALLS_KEPT = 20_000
 _BUSY = Answer(
     json.dumps({"errorType": "TooManyRequestsException", "errorMessage": "no free environment"}).encode(),
     failed=True,
 )
+
+
+class Call(NamedTuple):
+    """One invocation: when it came (seconds since 1970), how long it took in ms, what became of it."""
+
+    at: float
+    took: float
+    failed: bool
+    throttled: bool
 
 
 def stem(name: str) -> str:
@@ -49,6 +60,7 @@ class Function:
         self.logical = logical
         self.name = deployment.physical[logical]
         self.most = most
+        self.calls: deque[Call] = deque(maxlen=_CALLS_KEPT)
         self._clients = clients
         self._deployment = deployment
         self._folder = folder
@@ -91,6 +103,15 @@ class Function:
 
     def invoke(self, event: bytes) -> Answer:
         """Run one invocation in a warm environment, or in a new one while there are less than `most`."""
+        came, answer = time.time(), Answer(b"", failed=True, spent=True)
+        try:
+            answer = self._answer(event)
+        finally:
+            throttled = answer is _BUSY
+            self.calls.append(Call(came, 1000 * (time.time() - came), answer.failed and not throttled, throttled))
+        return answer
+
+    def _answer(self, event: bytes) -> Answer:
         rie = self._lease()
         if rie is None:
             return _BUSY

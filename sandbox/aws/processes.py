@@ -30,7 +30,7 @@ def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on and that this process has not given away before."""
     with _given_lock:
         while True:
-            port = random.choice(_PORTS)  # noqa: S311 (no secret)
+            port = random.choice(_PORTS)
             if port in _given:
                 continue
             with socket.socket() as probe:

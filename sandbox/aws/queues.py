@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -106,15 +105,6 @@ class Feeder:
             thread.join(timeout=self._patience)
         self._threads = []
 
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Within this block messages wait."""
-        self.close()
-        try:
-            yield
-        finally:
-            self.start()
-
     def _work(self) -> None:
         while not self._stop.is_set():
             try:
@@ -139,10 +129,13 @@ class Feeder:
 
 
 def take_over(clients: Clients, function: Function) -> list[Feeder]:
-    """Switch off the function's queue mappings in the local AWS; a feeder, not yet started, for each."""
+    """Switch off the function's queue mappings in the local AWS; a feeder, not yet started, for each.
+
+    Those that are off were switched off for an earlier release: the template has none that is.
+    """
     aws, feeders = clients("lambda"), []
     for mapping in aws.list_event_source_mappings(FunctionName=function.name)["EventSourceMappings"]:
-        if mapping["State"] == "Enabled" and ":sqs:" in mapping["EventSourceArn"]:
+        if ":sqs:" in mapping["EventSourceArn"]:
             aws.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
             feeders.append(Feeder(clients, mapping, function))
     return feeders

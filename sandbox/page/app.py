@@ -1,12 +1,11 @@
-"""The page's server side: four small JSON answers and static files. It knows no vendor and no AWS."""
+"""The page's server side: small JSON answers, buttons, and static files. It knows no vendor and no AWS."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,11 +19,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sandbox.page.deeds import Deeds, door
 from sandbox.page.node import LIBRARY
 
 STATIC = Path(__file__).resolve().parent / "static"
-MOST_ENTRIES = 500
-"""Of the trail, newest first: what one answer may carry."""
 
 # The policies are those the card renderer makes for itself; our own scripts never write HTML.
 _POLICY = "; ".join(
@@ -34,6 +32,7 @@ _POLICY = "; ".join(
         "style-src 'self'",
         "img-src 'self' data:",
         "connect-src 'self'",
+        "frame-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
@@ -59,41 +58,56 @@ class Sources(Protocol):
     Each method is called from a thread, about once a second for every page that is open and visible.
     """
 
+    def books(self) -> Mapping[str, Any]:
+        """`{many, records}`: how many there are, and the newest of them.
+
+        A record: `{module, id, label, number, party, amount, currency, status, notes, can}`; `notes` are the texts of
+        those that the product wrote on it, `can` the names of what a bookkeeper can do (`sandbox.page.deeds`).
+        """
+        ...
+
     def channels(self) -> Sequence[Mapping[str, Any]]:
         """`[{name, messages, person?, deleted?}]`: `person` of a chat with somebody, `deleted` if the channel is gone.
 
-        A message as `GET /_control/teams/channels/{id}/messages` shows it, with its replies.
+        A message as `GET /_control/teams/channels/{id}/messages` shows it, with its replies; each has its `link`, which
+        is "" while the trail knows none.
         """
         ...
 
     def board(self) -> Mapping[str, Any] | None:
-        """A board as `GET /_control/monday/boards/{id}` shows it, or None."""
+        """A board as `GET /_control/monday/boards/{id}` shows it, each item with its `link`, or None."""
         ...
 
-    def audit(self) -> Iterable[Mapping[str, Any]]:
-        """Entries with the fields of `ml_connector.ports.AuditEntry`, in any order; empty ones may be left out.
+    def operations(self) -> Mapping[str, Any]:
+        """How it goes: `{counts, retries, parked, limits, refused, switches, alarms}`.
 
-        A call that ingest turned away is no entry of the trail, but shown among them: `{at, outcome: "refused",
-        reason, detail}`.
+        counts: `{accepted, delivered, waiting, gathered, parked, skipped, refused}`; retries: `[{destination, many,
+        reason, at}]`; parked: why the last one was; limits: `[{vendor, why, until}]`, what takes no calls now; refused:
+        `[{at, reason, detail}]`, calls turned away at the door; switches: `sandbox.switches.Switches.states`; alarms:
+        `sandbox.alarms.Alarms.states`.
         """
         ...
 
-    def summary(self) -> Mapping[str, int]:
-        """`{accepted, delivered, waiting, gathered, parked, skipped, refused}`."""
+    def place(self) -> Mapping[str, str]:
+        """`{connection, environment}`: what `mlc` in a second terminal needs to know."""
         ...
 
 
-def create_page(sources: Sources, library: Path = LIBRARY) -> Starlette:
+def create_page(
+    sources: Sources, deeds: Deeds | None = None, library: Path = LIBRARY, widget: ASGIApp | None = None
+) -> Starlette:
     """The application. Serve it on 127.0.0.1 only; calls to any other name are refused with 400.
 
-    GET /api/channel `{channels}`, /api/board `{board}`, /api/audit `{entries, more}` (newest first), /api/summary: 200
-    with an ETag, 304 for an If-None-Match with that ETag, 503 `{error}` while a source cannot be read.
+    GET /api/books, /api/channel `{channels}`, /api/board `{board}`, /api/operations, /api/place: 200 with an ETag, 304
+    for an If-None-Match with that ETag, 503 `{error}` while a source cannot be read. POST /api/do/{name}: `deeds.door`;
+    404 without `deeds`. /widget/: the audit widget, as CloudWatch would show it, if there is one.
     """
     answers: Mapping[str, Callable[[], Any]] = {
+        "books": lambda: dict(sources.books()),
         "channel": lambda: {"channels": list(sources.channels())},
         "board": lambda: {"board": sources.board()},
-        "audit": lambda: _newest(sources.audit()),
-        "summary": lambda: dict(sources.summary()),
+        "operations": lambda: dict(sources.operations()),
+        "place": lambda: dict(sources.place()),
     }
 
     def script(_: Request) -> Response:
@@ -102,7 +116,9 @@ def create_page(sources: Sources, library: Path = LIBRARY) -> Starlette:
     return Starlette(
         routes=[
             *(Route(f"/api/{name}", _endpoint(name, look), methods=["GET"]) for name, look in answers.items()),
+            *([Route("/api/do/{name}", door(deeds), methods=["POST"])] if deeds else []),
             Route("/vendor/adaptivecards.min.js", script, methods=["GET"]),
+            *([Mount("/widget", widget)] if widget else []),
             Mount("/", StaticFiles(directory=STATIC, html=True)),
         ],
         middleware=[
@@ -110,12 +126,6 @@ def create_page(sources: Sources, library: Path = LIBRARY) -> Starlette:
             Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False),
         ],
     )
-
-
-def _newest(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    # Two clocks write them in two forms, so it is not enough to compare texts.
-    ordered = sorted(entries, key=lambda entry: datetime.fromisoformat(entry["at"]), reverse=True)
-    return {"entries": ordered[:MOST_ENTRIES], "more": len(ordered) > MOST_ENTRIES}
 
 
 def _endpoint(name: str, look: Callable[[], Any]) -> Callable[[Request], Response]:
@@ -141,7 +151,7 @@ def _json(content: Any, status: int) -> Response:
 
 
 class _Guarded:
-    """Adds HEADERS to every answer; nothing is taken from a cache without asking."""
+    """Adds HEADERS to every answer that has none of its own; nothing is taken from a cache without asking."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -150,8 +160,8 @@ class _Guarded:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
-                headers.setdefault("Cache-Control", "no-cache")
+                for name, value in {**HEADERS, "Cache-Control": "no-cache"}.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await self._app(scope, receive, guarded)

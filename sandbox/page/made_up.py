@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ml_connector import digests, gathering
+from ml_connector.audit import entry_of
 from ml_connector.clouds import CLOUDS, hosts
 from ml_connector.config.load import parse
 from ml_connector.connections import Connection
@@ -36,6 +37,8 @@ from ml_connector.vendors.http import Answer, Http
 from ml_connector.vendors.monday import MondayApi
 from mlc.samples import sample
 from sandbox.page.server import page
+from sandbox.shown import ENVIRONMENT, books, linked, retries
+from sandbox.switches import states
 from sandbox.vendors import bot_connector, control, control_monday, default_world, monday, monday_state
 from sandbox.vendors.wire import call_of
 from sandbox.vendors.world import Channel, Clock, MicrosoftToken, World
@@ -119,6 +122,7 @@ class MadeUp:
         names = ("accepted", "delivered", "waiting", "gathered", "parked", "skipped", "refused")
         self._counts = dict.fromkeys(names, 0)
         self._refused: list[dict[str, str]] = []
+        self._records: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
         if not empty:
             self._day()
@@ -149,22 +153,46 @@ class MadeUp:
                     "name": name,
                     "person": channel.person,
                     "deleted": channel.deleted,
-                    "messages": self._look(f"teams/channels/{channel.channel_id}/messages")["messages"],
+                    "messages": linked(
+                        self._look(f"teams/channels/{channel.channel_id}/messages")["messages"], self._links()
+                    ),
                 }
                 for name, channel in places
             ]
 
     def board(self) -> Mapping[str, Any] | None:
         with self._lock:
-            return self._look(f"monday/boards/{default_world.MONDAY_BOARD}")
+            board = self._look(f"monday/boards/{default_world.MONDAY_BOARD}")
+            return board | {"items": linked(board["items"], self._links())}
 
-    def audit(self) -> Sequence[Mapping[str, Any]]:
+    def books(self) -> Mapping[str, Any]:
         with self._lock:
-            return [*(asdict(entry) for entry in self._entries), *self._refused]
+            return books({"records": self._records, "comments": {}})
 
-    def summary(self) -> Mapping[str, int]:
+    def operations(self) -> Mapping[str, Any]:
         with self._lock:
-            return dict(self._counts)
+            entries = [asdict(entry) for entry in reversed(self._entries)]
+            parked = self._counts["parked"]
+            alarm = {
+                "name": "ParkedAlarm", "about": "Deliveries wait for a person.", "state": "alarm" if parked else "ok",
+                "metric": "MessagesParked", "value": float(parked), "comparison": ">",
+                "threshold": 0.0, "runbook": "docs/runbook.md#parkedalarm",
+            }  # fmt: skip
+            return {
+                "counts": dict(self._counts),
+                "retries": retries(entries),
+                "parked": next((each["reason"] for each in entries if each["outcome"] == "parked"), ""),
+                "limits": [],
+                "refused": list(self._refused),
+                "switches": states(),
+                "alarms": [alarm],
+            }
+
+    def place(self) -> Mapping[str, str]:
+        return {"connection": "acme-eu", "environment": ENVIRONMENT}
+
+    def _links(self) -> Mapping[str, str]:
+        return {entry.external_id: entry.link for entry in self._entries}
 
     def _look(self, path: str) -> dict[str, Any]:
         return self._do("GET", path)
@@ -197,6 +225,7 @@ class MadeUp:
         payload = sample(module, f"41500000000{number:04}", f"{number:06}", self._now)
         fields = {**next(iter(payload.values())), **change}
         record = read(module, fields)
+        self._records.setdefault(MODULES[module].path, {})[record.id] = fields
         memory = self._memories.get(("finance", module, record.id))
         version = replace(record.version, at=f"{self._now:%Y-%m-%dT%H:%M:%SZ}")
         came = record.status if memory and record.status in MODULES[module].statuses else ""
@@ -359,7 +388,7 @@ class MadeUp:
         with self._lock:
             self._pass(7)
             self._counts["refused"] += 1
-            self._refused.append({"at": self._stamp(), "outcome": "refused", "reason": reason, "detail": reason})
+            self._refused.append({"at": self._stamp(), "reason": reason, "detail": reason})
 
     def _operation(self, event: Event) -> str:
         return "create" if event.action == "created" else "update"
@@ -378,27 +407,11 @@ class MadeUp:
         if name in self._counts and event.module != "digest":
             self._counts[name] += 1
         place = len(self._entries)
-        self._entries.append(
-            AuditEntry(
-                at=self._stamp(),
-                connection=event.connection,
-                module=event.module,
-                record_id=event.record_id,
-                number=record.number,
-                event=event.entry_name,
-                version=str(event.version),
-                origin=event.origin,
-                destination=destination,
-                outcome=outcome,
-                attempt=2 if self._entries and self._entries[-1].outcome == "retry" else 1,
-                correlation_id=event.correlation_id,
-                external_id=external_id,
-                duration_ms=180 + 7 * (place % 9),
-                request_id=f"req-{place:06x}",
-                delivery=Delivery(event, destination).id,
-                **more,
-            )
-        )
+        attempts = 2 if self._entries and self._entries[-1].outcome == "retry" else 1
+        memory = Memory(number=record.number, attempts=attempts, external_id=external_id)
+        entry = entry_of(Delivery(event, destination), memory, self._stamp(), outcome)
+        took, request = 180 + 7 * (place % 9), f"req-{place:06x}"
+        self._entries.append(replace(entry, duration_ms=took, request_id=request, **more))
 
     def _day(self) -> None:
         big = {"customer_name": "Müller & Söhne <b>GmbH</b>", "status": "overdue", "due_date": "2026-11-02"}

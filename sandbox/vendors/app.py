@@ -29,6 +29,7 @@ from sandbox.vendors import (
     monday_accounts,
     monday_ingest,
     monday_webhooks,
+    secrecy,
     workflows,
     zoho,
     zoho_webhooks,
@@ -83,6 +84,7 @@ def serve(world: World, call: Call) -> Answer:
     with world.lock:
         answer = fault.bend(answer) if fault else answer or Answer(500)
         _log(world, name, call, answer, fault.kind if fault else "", started)
+        world.secrets.update(secrecy.secrets(name, call, answer))
         return answer
 
 

@@ -46,6 +46,10 @@ class Control:
         """`{ok, now}`."""
         return self._do("GET", "health")
 
+    def secrets(self) -> set[str]:
+        """Every token and credential that was shown to a vendor or given by one."""
+        return set(self._do("GET", "secrets")["secrets"])
+
     def reset(self, *, empty: bool = False) -> None:
         """Back to the world the server was started with, or to nothing."""
         self._do("POST", "reset", {"empty": empty})

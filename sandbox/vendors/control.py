@@ -48,6 +48,8 @@ def _route(world: World, call: Call, body: dict[str, Any]) -> Any:
             return {"ok": True, "now": iso(world.clock.now())}
         case ("GET", "requests"):
             return _locked(world, lambda: _requests(world, call))
+        case ("GET", "secrets"):
+            return _locked(world, lambda: {"secrets": sorted(world.secrets)})
         case ("POST", "reset"):
             return _quietly(world, lambda: world.reset(empty=bool(body.get("empty"))))
         case ("POST", "seed"):

@@ -9,8 +9,8 @@ from sandbox.vendors.monday_columns import COLOURS, status_label
 ZOHO_REGION = "eu"
 ZOHO_ORGANIZATION = "20064550123"
 ZOHO_CLIENT_ID = "1000.SANDBOXCLIENT0000000000000001"
-ZOHO_CLIENT_SECRET = "sandbox-zoho-client-secret"  # noqa: S105
-ZOHO_REFRESH_TOKEN = "1000.sandbox00000000000000000000000001.sandbox00000000000000000000000002"  # noqa: S105
+ZOHO_CLIENT_SECRET = "sandbox-zoho-client-secret"
+ZOHO_REFRESH_TOKEN = "1000.sandbox00000000000000000000000001.sandbox00000000000000000000000002"
 ZOHO_SELF_CLIENT_CODE = "1000.sandboxcode0000000000000000000001.sandboxcode0000000000000000000002"
 ZOHO_SCOPES = [
     "ZohoBooks.invoices.READ",
@@ -29,12 +29,12 @@ ZOHO_SCOPES = [
     "ZohoBooks.purchaseorders.CREATE",
 ]
 # One secret per (module, event), as the contracts advise; letters and digits, 12 to 50.
-ZOHO_HOOK_SECRET = "SandboxHookSecret0123456789"  # noqa: S105
+ZOHO_HOOK_SECRET = "SandboxHookSecret0123456789"
 
 MICROSOFT_TENANT = "6f1d2c3b-0000-4000-a000-0000000000aa"
 MICROSOFT_CLIENT_ID = "b0a7c1de-0000-4000-a000-0000000000bb"
-MICROSOFT_CLIENT_SECRET = "sandbox-entra-client-secret"  # noqa: S105
-MICROSOFT_REFRESH_TOKEN = "sandbox-entra-refresh-token"  # noqa: S105
+MICROSOFT_CLIENT_SECRET = "sandbox-entra-client-secret"
+MICROSOFT_REFRESH_TOKEN = "sandbox-entra-refresh-token"
 MICROSOFT_USER = "d4e5f6a7-0000-4000-a000-0000000000dd"
 MICROSOFT_BOSS = "e5f6a7b8-0000-4000-a000-0000000000ee"
 MICROSOFT_BOSS_UPN = "asha.rao@harbour.example"
@@ -51,13 +51,13 @@ WORKFLOW_URL = (
 )
 
 MONDAY_ACCOUNT = "11223344"
-MONDAY_TOKEN = "sandbox-monday-personal-token"  # noqa: S105
+MONDAY_TOKEN = "sandbox-monday-personal-token"
 MONDAY_USER = "55667788"
 MONDAY_PERSON = "55667799"
-MONDAY_PERSON_TOKEN = "sandbox-monday-token-of-asha"  # noqa: S105
+MONDAY_PERSON_TOKEN = "sandbox-monday-token-of-asha"
 MONDAY_CLIENT_ID = "sandboxmondayapp000000000000000001"
-MONDAY_CLIENT_SECRET = "sandbox-monday-client-secret"  # noqa: S105
-MONDAY_SIGNING_SECRET = "sandbox-monday-signing-secret-00001"  # noqa: S105
+MONDAY_CLIENT_SECRET = "sandbox-monday-client-secret"
+MONDAY_SIGNING_SECRET = "sandbox-monday-signing-secret-00001"
 MONDAY_REDIRECT_URI = "https://example.com/oauth/monday/callback"
 MONDAY_BOARD = "1234567890"
 MONDAY_GROUP = "zoho_books"

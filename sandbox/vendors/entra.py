@@ -109,7 +109,7 @@ def _check_assertion(world: World, call: Call, app: EntraApp, assertion: str) ->
         known = [x509.load_pem_x509_certificate(pem.encode()) for pem in app.certificates]
         certificate = next(one for one in known if one.fingerprint(digest) == _decoded(mark))
         key = certificate.public_key()
-        assert isinstance(key, rsa.RSAPublicKey)  # noqa: S101
+        assert isinstance(key, rsa.RSAPublicKey)  # noqa: S101 (for mypy)
         pad = (
             padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
             if header["alg"] == "PS256"

@@ -46,7 +46,7 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}")
-        self._random = random.Random(self.seed)  # noqa: S311
+        self._random = random.Random(self.seed)
 
     def matches(self, vendor: str, call: Call) -> bool:
         """Whether the rule speaks about this call; says nothing about count and probability."""

@@ -32,7 +32,8 @@ from ml_connector.vendors.http import Http
 from ml_connector.vendors.zoho import ZohoBooks
 from ml_connector.vendors.zoho_accounts import ZohoAccounts
 from ml_connector.vendors.zoho_settings import ZohoSettings
-from ml_connector.webhook_setup import Change, RulesUnavailable, Setup, look, plan, wanted
+from ml_connector.webhook_plan import Change, plan, wanted
+from ml_connector.webhook_setup import RulesUnavailable, Setup, look
 from sandbox.vendors import control
 from sandbox.vendors import default_world as w
 from sandbox.vendors.app import create_app

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from functions.ingest import app
 from ml_connector.limits import UNLIMITED
-from mlc import board_webhooks, doctor_monday, main, webhook_desk, webhooks
+from mlc import board_webhooks, doctor_monday, main, webhook_desk
 from sandbox.vendors import default_world as w
 from tests.board_world import BASE, TOKEN, Office
 from tests.fakes import Leases
@@ -45,7 +45,8 @@ class Desk:
             tokens=self.office.company.tokens,
             limiter=UNLIMITED,
         )
-        monkeypatch.setattr(webhooks, "Stack", lambda *_: stack)
+        monkeypatch.setattr("mlc.options.Stack", lambda *_: stack)
+        monkeypatch.setattr("mlc.options.terminal", lambda: True)
         monkeypatch.setattr(webhook_desk, "utc_now", self.office.clock)
         monkeypatch.setattr(board_webhooks, "utc_now", self.office.clock)
         monkeypatch.setattr("ml_connector.aws.board_hooks.BoardHooks", lambda _: self.office.hooks)
@@ -93,7 +94,7 @@ def test_verify_says_what_is_missing_and_what_to_type(desk: Desk) -> None:
 
 def test_remove_deletes_ours(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """And what was made can be made again."""
-    from ml_connector.webhook_setup import Plan
+    from ml_connector.webhook_plan import Plan
 
     desk.mlc("install", "acme-eu")
     monkeypatch.setattr(webhook_desk.Desk, "removal", lambda self: (Plan((), (), ()), []))

@@ -71,7 +71,7 @@ def at_desk(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Puts a site behind the commands; waits cost no time."""
 
     def put(site: Site) -> Site:
-        monkeypatch.setattr(desk, "Stack", lambda *_: stack(site))
+        monkeypatch.setattr("mlc.options.Stack", lambda *_: stack(site))
         monkeypatch.setattr(options, "terminal", lambda: True)
         monkeypatch.setattr(queues, "DeliveriesQueue", lambda *_: site.queue)
         for module in (desk, monday_load):
@@ -86,7 +86,7 @@ def at_desk(monkeypatch: pytest.MonkeyPatch) -> Any:
 def ended(command: Any, **options: Any) -> int:
     """Exit code."""
     try:
-        command("acme-eu", **options)
+        command(connection="acme-eu", **options)
     except typer.Exit as end:
         return int(end.exit_code)
     return 0
@@ -158,7 +158,7 @@ def test_load_asks_first(at_desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(desk.typer, "confirm", no)
     with pytest.raises(typer.Abort):
-        desk.load("acme-eu")
+        desk.load(connection="acme-eu")
     assert site.items() == []
 
 
@@ -226,7 +226,7 @@ def test_repair_asks_and_then_sends_again(
 
     monkeypatch.setattr(desk.typer, "confirm", no)
     with pytest.raises(typer.Abort):
-        desk.check("acme-eu", repair=True)
+        desk.check(connection="acme-eu", repair=True)
     assert "archive 1 twins" in asked[0]
     assert site.queue.sent == []
     capsys.readouterr()

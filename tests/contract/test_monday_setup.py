@@ -12,7 +12,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from ml_connector.boards import Board, Column, Maker, Step, faults_of, missing, plan, propose
+from ml_connector.board_faults import faults_of
+from ml_connector.board_maker import Maker, Step, missing
+from ml_connector.board_mapping import propose
+from ml_connector.boards import Board, Column, plan
 from ml_connector.config.model import ConnectionFile, Monday
 from ml_connector.errors import ConfigError, RetryLater, Undeliverable, Unknown
 from ml_connector.limits import UNLIMITED
@@ -274,8 +277,8 @@ def test_command_prints_a_destination_that_doctor_finds_nothing_wrong_with(
     """Made, printed, pasted, examined: with groups by module, whose ids are monday's."""
     from mlc import doctor_monday
 
-    monkeypatch.setattr(desk, "Stack", lambda *_: stack(site))
-    desk.board_create("acme-eu", name="Books", as_json=True)
+    monkeypatch.setattr("mlc.options.Stack", lambda *_: stack(site))
+    desk.board_create(connection="acme-eu", name="Books", as_json=True)
     said = json.loads(capsys.readouterr().out)
     pasted = tomllib.loads(said["toml"])["destinations"]["ledger"]
     place = settings(**pasted)
@@ -284,7 +287,7 @@ def test_command_prints_a_destination_that_doctor_finds_nothing_wrong_with(
     site.connection = replace(site.connection, destinations={"ledger": place})
     assert doctor_monday.faults(stack(site), site.connection) == ([], ["ledger: Books"])
     # A second run finds the board by its name, and has nothing to do.
-    desk.board_create("acme-eu", name="Books", as_json=True)
+    desk.board_create(connection="acme-eu", name="Books", as_json=True)
     again = json.loads(capsys.readouterr().out)
     assert (again["board_id"], again["made"]) == (said["board_id"], [])
 
@@ -292,8 +295,8 @@ def test_command_prints_a_destination_that_doctor_finds_nothing_wrong_with(
 def test_completing_a_board_keeps_the_group_that_the_file_names(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(desk, "Stack", lambda *_: stack(site))
-    desk.board_create("acme-eu", board_id=w.MONDAY_BOARD, groups=desk.Groups.NONE, as_json=True)
+    monkeypatch.setattr("mlc.options.Stack", lambda *_: stack(site))
+    desk.board_create(connection="acme-eu", board_id=w.MONDAY_BOARD, groups=desk.Groups.NONE, as_json=True)
     pasted = tomllib.loads(json.loads(capsys.readouterr().out)["toml"])["destinations"]["ledger"]
     assert (pasted["board_id"], pasted["group"]) == (int(w.MONDAY_BOARD), w.MONDAY_GROUP)
 
@@ -302,13 +305,13 @@ def test_peoples_own_board_of_the_same_name_is_not_filled_with_columns(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A half-made board of ours has our column or no items; whoever means another one says its number."""
-    monkeypatch.setattr(desk, "Stack", lambda *_: stack(site))
+    monkeypatch.setattr("mlc.options.Stack", lambda *_: stack(site))
     theirs = site.boards.create("Invoices", "", "theirs")
     variables = {"board": theirs, "name": "Call Ola", "cols": "{}", "labels": False, "group": None}
     site.api.call({"query": CREATE, "variables": variables})
     before = site.boards.board(theirs)
     with pytest.raises(typer.Exit):
-        desk.board_create("acme-eu", name="Invoices")
+        desk.board_create(connection="acme-eu", name="Invoices")
     assert f"--board {theirs}" in capsys.readouterr().err
     assert site.boards.board(theirs) == before
 
@@ -317,16 +320,16 @@ def test_second_destination_is_not_given_the_first_ones_board(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The usual name is that of the connection: it would find the board that the other one fills."""
-    monkeypatch.setattr(desk, "Stack", lambda *_: stack(site))
-    desk.board_create("acme-eu", destination="ledger", as_json=True)
+    monkeypatch.setattr("mlc.options.Stack", lambda *_: stack(site))
+    desk.board_create(connection="acme-eu", destination="ledger", as_json=True)
     first = json.loads(capsys.readouterr().out)["board_id"]
     place = settings(board_id=int(first))
     site.connection = replace(site.connection, destinations={"ledger": place})
-    desk.board_create("acme-eu", destination="bills", as_json=True)
+    desk.board_create(connection="acme-eu", destination="bills", as_json=True)
     said = json.loads(capsys.readouterr().out)
     assert (said["name"], said["board_id"] == first) == ("Zoho Books · acme-eu · bills", False)
     with pytest.raises(typer.Exit):
-        desk.board_create("acme-eu", destination="bills", name="Zoho Books · acme-eu")
+        desk.board_create(connection="acme-eu", destination="bills", name="Zoho Books · acme-eu")
     assert "ledger" in capsys.readouterr().err
 
 
@@ -340,16 +343,16 @@ def test_board_without_subitems_is_mapped_without_line_items(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The default is subitems: pasted as it is, every line item would be refused, and each record parked."""
-    monkeypatch.setattr(desk, "Stack", lambda *_: stack(site))
+    monkeypatch.setattr("mlc.options.Stack", lambda *_: stack(site))
     own = site.boards.create("Own", "", "own")
     for each in (Column("zb_doc_id", "Zoho ID", "text"), Column("their_total", "Total", "numbers")):
         site.boards.add_column(own, each)
-    desk.board_map("acme-eu", board_id=own, as_json=True)
+    desk.board_map(connection="acme-eu", board_id=own, as_json=True)
     said = json.loads(capsys.readouterr().out)
     assert said["settings"]["lines"] == "none"
     assert "mlc monday board create acme-eu" in said["toml"]
     made, _ = site.completed()
-    desk.board_map("acme-eu", board_id=made.id, as_json=True)
+    desk.board_map(connection="acme-eu", board_id=made.id, as_json=True)
     assert "lines" not in json.loads(capsys.readouterr().out)["settings"]
 
 

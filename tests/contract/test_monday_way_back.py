@@ -354,6 +354,29 @@ def test_item_is_made_anew_though_the_queue_failed_after_the_entry(office: Offic
     assert len(office.items()) == 1
 
 
+def test_webhooks_follow_the_stack_to_another_name(office: Office) -> None:
+    """monday does not say what a webhook calls: those noted under another host are made anew, within a day."""
+    connections = [office.company.connection]
+    row = office.hooks.rows["acme-eu", w.MONDAY_BOARD]
+    assert row.host == "api.example"
+    office.hooks.set(replace(row, host="old.example"))
+    (said,) = office.webhooks.lacking(connections[0], w.MONDAY_BOARD)
+    assert said == "the webhooks call old.example, and the stack is at api.example"
+    office.clock.advance(24 * 3600)
+    assert office.webhooks.run(connections) == {"hooks_looked_at": 1, "hooks_made": len(row.ids), "hooks_failed": 0}
+    assert not set(office.world.monday.webhooks) & set(row.ids.values())
+    assert office.webhooks.lacking(connections[0], w.MONDAY_BOARD) == []
+
+
+def test_what_was_installed_before_hosts_were_noted_stays(office: Office) -> None:
+    """An upgrade makes no webhook anew."""
+    row = office.hooks.rows["acme-eu", w.MONDAY_BOARD]
+    office.hooks.set(replace(row, host=""))
+    office.clock.advance(24 * 3600)
+    assert office.webhooks.run([office.company.connection])["hooks_made"] == 0
+    assert office.hooks.rows["acme-eu", w.MONDAY_BOARD].host == "api.example"
+
+
 def test_one_connections_fault_is_not_anothers(office: Office) -> None:
     """Told of, counted, and looked at again an hour later; what has no connection any more is forgotten."""
     faults: list[str] = []

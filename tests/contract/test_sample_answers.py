@@ -23,7 +23,8 @@ from ml_connector.vendors.zoho import ZohoBooks
 from ml_connector.vendors.zoho_accounts import ZohoAccounts
 from ml_connector.vendors.zoho_api import Refused, ZohoApi
 from ml_connector.vendors.zoho_settings import ZohoSettings
-from ml_connector.webhook_setup import NameTaken, Wanted, ZohoWebhook, rule_body, webhook_body
+from ml_connector.webhook_plan import Wanted, ZohoWebhook, rule_body, webhook_body
+from ml_connector.webhook_setup import NameTaken
 from tests.fakes import AccessTokens, Says, Wire, connection, delivery, http, record_of, toolbox
 
 ANSWERS = Path(__file__).parents[1] / "fixtures" / "zoho" / "answers"

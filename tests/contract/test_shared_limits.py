@@ -223,7 +223,7 @@ def test_what_zoho_says_of_its_limits(
 )
 def test_no_burst_runs_into_a_vendors_limit(name: str, calls: int, percent: int) -> None:
     """Five instances, as fast as they may: the stand-in, with its exact sliding windows, never has to refuse."""
-    company, buckets, chance = Company(), Buckets(), random.Random(3)  # noqa: S311
+    company, buckets, chance = Company(), Buckets(), random.Random(3)
     for account in company.world.monday.accounts.values():
         # A tenth of what its plan allows a minute.
         account.calls_per_minute = 250
@@ -250,7 +250,7 @@ def test_no_burst_runs_into_a_vendors_limit(name: str, calls: int, percent: int)
 
 def test_zoho_never_has_to_refuse() -> None:
     """Deliveries' fetches and reconcile's reads from several instances stay within the organization's minute."""
-    company, buckets, chance = Company(), Buckets(), random.Random(4)  # noqa: S311
+    company, buckets, chance = Company(), Buckets(), random.Random(4)
     record = company.saves("invoice").event.record_id
     readers = [
         ZohoBooks(company.http(regions.HOSTS), company.tokens, Limiter(buckets, company.clock), optional=optional)

@@ -16,7 +16,7 @@ from jsonschema import Draft7Validator
 from typer.testing import CliRunner, Result
 
 from ml_connector.limits import UNLIMITED
-from mlc import doctor_teams, main, teams, teams_app
+from mlc import doctor_teams, main, teams_app
 from sandbox.vendors import default_world as w
 from sandbox.vendors.schemas import FOLDER
 from tests.contract.test_against_standins import Company
@@ -65,7 +65,7 @@ class Office:
 @pytest.fixture
 def office(monkeypatch: pytest.MonkeyPatch) -> Office:
     office = Office()
-    monkeypatch.setattr(teams, "Stack", lambda *_: office.stack)
+    monkeypatch.setattr("mlc.options.Stack", lambda *_: office.stack)
     return office
 
 
@@ -130,6 +130,7 @@ def test_icons_are_as_they_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (("--developer", "x" * 33), "1 to 32"),
         (("--app-version", "1.0"), "three numbers"),
         (("--website", "http://harbour.example"), "https"),
+        (("--website", "https://[harbour"), "no address"),
     ],
 )
 def test_what_teams_would_refuse_is_refused_here(office: Office, words: tuple[str, ...], says: str) -> None:

@@ -158,7 +158,8 @@ class Stack:
 
 def build(monkeypatch: pytest.MonkeyPatch, *scopes: str, **zoho: Any) -> Stack:
     stack = Stack(list(scopes) or SETTINGS, **zoho)
-    monkeypatch.setattr(webhooks, "Stack", lambda *_: stack)
+    monkeypatch.setattr("mlc.options.Stack", lambda *_: stack)
+    monkeypatch.setattr("mlc.options.terminal", lambda: True)
     for module in (webhooks, webhook_desk):
         monkeypatch.setattr(module, "utc_now", stack.clock)
     monkeypatch.setattr(webhook_desk.time, "sleep", stack.clock.advance)

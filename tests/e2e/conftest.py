@@ -14,24 +14,33 @@ from typer.testing import CliRunner
 
 from mlc.main import app
 from sandbox import onboarding
+from sandbox.secrecy import leaks
 from sandbox.session import Box, sandbox
 from sandbox.sites import Site
 from sandbox.vendors import default_world as world
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Box]:
+def said() -> list[str]:
+    """All that `mlc` has printed."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def running(said: list[str]) -> Iterator[Box]:
     with sandbox(hidden_seconds=12) as box:
         _reconcile_by_hand(box)
         yield box
+        assert leaks(box, said) == []
 
 
 def _reconcile_by_hand(box: Box) -> None:
     """Tests run it themselves, and count what it finds: its schedule would sometimes be the first."""
     scheduler = box.stack.client("scheduler")
     held = scheduler.get_schedule(Name=f"{box.stack.deployment.stack}-reconcile")
-    same = {name: held[name] for name in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
-    scheduler.update_schedule(State="DISABLED", **same)
+    same = {name: held[name] for name in ("Name", "FlexibleTimeWindow", "Target")}
+    # Not switched off: doctor would find that, and rightly.
+    scheduler.update_schedule(ScheduleExpression="rate(365 days)", **same)
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +59,7 @@ def box(running: Box) -> Iterator[Box]:
 
 
 @pytest.fixture
-def mlc(box: Box, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def mlc(box: Box, said: list[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """`mlc("parked", "list", name)`: what the command prints as JSON; `code` is the exit code that it must have."""
     # The pause between two calls of Zoho's settings passes on the vendors' clock, not on ours.
     monkeypatch.setattr("mlc.stack.time", SimpleNamespace(sleep=box.zoho.advance))
@@ -58,6 +67,7 @@ def mlc(box: Box, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
     def run(*words: str, code: int = 0) -> Any:
         result = CliRunner().invoke(app, [*words, "--json"], env=environment, catch_exceptions=False)
+        said.append(result.output)
         assert result.exit_code == code, result.output
         return json.loads(result.stdout)
 

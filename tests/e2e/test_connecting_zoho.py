@@ -80,9 +80,9 @@ def test_nothing_is_lost_while_access_is_revoked(box: Box, site: Site, mlc: Mlc,
     assert "Zoho Books must be connected again" in str(notice["card"])
     assert f"mlc auth zoho {site.connection}" in str(notice["card"])
     wrong = problems(mlc("doctor", site.connection, code=3))
-    assert wrong["token"]["type"] == [f"mlc auth zoho {site.connection}"]
-    assert "revoked" in wrong["token"]["what"]
-    assert "events are still taken in" in wrong["token"]["why"]
+    assert wrong["tokens"]["type"] == [f"mlc auth zoho {site.connection}"]
+    assert "revoked" in wrong["tokens"]["what"]
+    assert "events are still taken in" in wrong["tokens"]["why"]
     assert box.zoho.items(site.board) == mlc("parked", "list", site.connection) == []
 
     assert consent(site).ok

@@ -55,6 +55,22 @@ def test_a_record_created_in_zoho_arrives_in_teams_and_on_monday(box: Box, modul
     assert message["id"] in receipts["finance"]["link"]
 
 
+def test_one_name_follows_a_call_from_the_webhook_to_the_receipts(box: Box) -> None:
+    """Whoever searches the logs for it finds all of the way; each line has connection, record and delivery."""
+    made = box.zoho.create(box.organization, "invoice")["id"]
+    assert box.settled()
+    story = story_of(box, made)
+    (call,) = {entry["correlation_id"] for entry in story}
+    written = [line for name in ("ingest", "delivery") for line in box.stack.records(name)]
+    lines = [line for line in written if line.get("correlation_id") == call]
+    assert {(line["connection"], line["record"]) for line in lines} == {(box.connection, f"invoice/{made}")}
+    taken, *attempts = sorted(lines, key=lambda line: line["service"] != "ingest")
+    assert (taken["message"], len(attempts)) == ("accepted", len(story))
+    assert sorted(taken["deliveries"]) == sorted(line["delivery"] for line in attempts)
+    receipts = {(entry["delivery"], entry.get("external_id", "")) for entry in story}
+    assert {(line["delivery"], line.get("external_id", "")) for line in attempts} == receipts
+
+
 def test_a_change_updates_the_same_card_and_the_same_item(box: Box) -> None:
     """Changes never make a second item or message."""
     invoice = box.zoho.create(box.organization, "invoice")["id"]

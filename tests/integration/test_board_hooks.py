@@ -11,7 +11,7 @@ from tests.integration.conftest import Aws
 def test_each_board_is_remembered_by_its_connection(aws: Aws) -> None:
     """All of a row comes back, texts that are empty too; another connection's board of the same id is another row."""
     rows = BoardHooks(ConnectionsTable(aws.dynamodb, "connections"))
-    whole = Installed("acme-eu", "42", {"item_deleted": "7"}, "55", True, "2026-11-22T08:00:00Z", "why")
+    whole = Installed("acme-eu", "42", {"item_deleted": "7"}, "55", True, "2026-11-22T08:00:00Z", "why", "h.example")
     bare = Installed("beta", "42")
     for row in (whole, bare):
         rows.set(row)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import boto3
 import pytest
 import requests
 from typer.testing import CliRunner, Result
@@ -38,7 +40,7 @@ from sandbox.vendors import default_world as w
 from sandbox.vendors.world import Clock, World
 from sandbox.vendors.zoho_state import User
 from tests.contract.test_against_standins import InProcess
-from tests.integration.conftest import Aws
+from tests.integration.conftest import REGION, Aws
 
 EXAMPLE = Path(__file__).parents[2] / "connections" / "example.toml"
 CALLBACK = "https://abcdef.execute-api.eu-central-1.amazonaws.com/oauth/zoho/callback"
@@ -125,9 +127,11 @@ def office(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
         "ConnectionsTableName": "connections", "LimitsTableName": "limits", "SecretsPrefix": "stack",
         "SecretsKeyArn": "key", "OAuthCallbackUrl": CALLBACK, "WebhookUrl": "https://x/webhooks",
     }  # fmt: skip
-    described = {"Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]}
+    outputs["Version"] = version("ml-connector")
+    listed = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
+    described = {"StackStatus": "CREATE_COMPLETE", "Outputs": listed}
     monkeypatch.setattr(Stack, "_described", described)
-    session = SimpleNamespace(client=lambda name: getattr(aws, name))
+    session = boto3.Session(region_name=REGION)
     monkeypatch.setattr(Stack, "__post_init__", lambda stack: setattr(stack, "session", session))
     here = Office(aws, world)
     monkeypatch.setattr(bootstrap, "http", here.http)
@@ -324,7 +328,7 @@ def test_another_organization_takes_an_end_of_the_access(office: Office) -> None
     """What was agreed to belongs to one organization: while it holds, the file cannot name another one."""
     office.agree(office.begin())
     other = parse(EXAMPLE.read_bytes().replace(w.ZOHO_ORGANIZATION.encode(), OTHER.encode()), "x.toml")
-    with pytest.raises(ConfigError, match="mlc auth revoke zoho acme-eu"):
+    with pytest.raises(ConfigError, match="mlc auth revoke acme-eu zoho"):
         apply(other, office.table, office.secrets, datetime.now(UTC))
     assert office.status()["organization"]["id"] == w.ZOHO_ORGANIZATION
     assert office.mlc("auth", "revoke", "zoho", "acme-eu", "--yes").exit_code == 0
@@ -361,12 +365,14 @@ def test_organizations_are_listed(office: Office) -> None:
     assert (done.exit_code, "not among the 0" in done.stderr) == (3, True)
 
 
-def test_access_is_given_back(office: Office) -> None:
-    """At Zoho and here; the client stays, so that one can connect again."""
+def test_access_is_given_back(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At Zoho and here, after a question; the client stays, so that one can connect again."""
+    monkeypatch.setattr("mlc.options.terminal", lambda: True)
     office.agree(office.begin())
     token = office.stored["refresh_token"]
-    assert office.mlc("auth", "revoke", "zoho", "acme-eu", given="n\n").exit_code == 1
+    assert office.mlc("auth", "revoke", "acme-eu", "zoho", given="n\n").exit_code == 1
     assert token in office.live
+    # The words in the order of earlier versions, too.
     assert office.mlc("auth", "revoke", "zoho", "acme-eu", "--yes").exit_code == 0
     assert token not in office.live
     assert set(office.stored) == {"client_id", "client_secret", "region"}
@@ -382,7 +388,7 @@ def test_token_that_zoho_does_not_know_is_forgotten_on_demand(office: Office) ->
     done = office.mlc("auth", "revoke", "zoho", "acme-eu", "--yes")
     assert (done.exit_code, "--forget" in done.stderr) == (1, True)
     assert "refresh_token" in office.stored
-    done = office.mlc("auth", "revoke", "zoho", "acme-eu", "--yes", "--forget", "--json")
+    done = office.mlc("auth", "revoke", "acme-eu", "zoho", "--yes", "--forget", "--json")
     assert json.loads(done.stdout)["revoked"] is False
     assert "refresh_token" not in office.stored
 
@@ -399,7 +405,7 @@ def test_doctor_finds_a_connected_organization_well(office: Office) -> None:
     office.agree(office.begin())
     done = office.mlc("doctor", "acme-eu", "--json")
     found = states(done)
-    assert {found[name] for name in ("stack", "credentials", "token", "organization", "permissions")} == {"ok"}, found
+    assert {found[name] for name in ("stack", "credentials", "tokens", "organization", "permissions")} == {"ok"}, found
 
 
 def test_doctor_finds_what_is_wrong_and_says_what_to_type(office: Office) -> None:
@@ -424,8 +430,8 @@ def test_doctor_knows_a_revoked_token(office: Office) -> None:
         )
     )
     done = office.mlc("doctor", "acme-eu", "--json")
-    (finding,) = [each for each in json.loads(done.stdout)["findings"] if each["check"] == "token"]
-    assert (finding["state"], finding["what"]) == ("wrong", "Zoho does not know it")
+    (finding,) = [each for each in json.loads(done.stdout)["findings"] if each["check"] == "tokens"]
+    assert (finding["state"], finding["what"]) == ("wrong", "Zoho's token: Zoho does not know it")
     assert finding["type"] == ["mlc auth zoho acme-eu"]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ml_connector.aws.connections_table import ConnectionsTable
 from ml_connector.aws.installations import Installations
-from ml_connector.webhook_setup import Installed
+from ml_connector.webhook_plan import Installed
 from tests.integration.conftest import Aws
 
 WHOLE = Installed("4711", "4712", "hash", "2026-11-22T08:00:00Z")

@@ -10,10 +10,11 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import boto3
 import pytest
 import requests
 from typer.testing import CliRunner, Result
@@ -35,7 +36,7 @@ from sandbox.vendors import default_world as w
 from sandbox.vendors.wire import Call
 from sandbox.vendors.world import Clock, World
 from tests.contract.test_against_standins import InProcess
-from tests.integration.conftest import Aws
+from tests.integration.conftest import REGION, Aws
 
 CALLBACK = "https://abcdef.execute-api.eu-central-1.amazonaws.com/oauth/{}/callback"
 BUILT: tuple[Any, ...] = (
@@ -122,9 +123,11 @@ def office(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
         "DeliveryTableName": "delivery", "AuditTableName": "audit", "AuditRetentionDays": "400",
         "DeliveriesQueueUrl": aws.deliveries_url,
     }  # fmt: skip
-    described = {"Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]}
+    outputs["Version"] = version("ml-connector")
+    listed = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
+    described = {"StackStatus": "CREATE_COMPLETE", "Outputs": listed}
     monkeypatch.setattr(Stack, "_described", described)
-    session = SimpleNamespace(client=lambda name: getattr(aws, name))
+    session = boto3.Session(region_name=REGION)
     monkeypatch.setattr(Stack, "__post_init__", lambda stack: setattr(stack, "session", session))
     monkeypatch.setattr(bootstrap, "http", here.http)
     monkeypatch.setattr(Stack, "http", lambda _, hosts: here.http(hosts))
@@ -168,7 +171,7 @@ def test_personal_token_in_place_of_an_app_is_said_before_it_is_stored(office: O
     office.agree()
     kept = office.stored
     done = office.store("monday", {"token": w.MONDAY_TOKEN})
-    assert (done.exit_code, "mlc auth revoke monday" in done.stderr, office.stored) == (2, True, kept)
+    assert (done.exit_code, "mlc auth revoke acme-eu monday" in done.stderr, office.stored) == (2, True, kept)
     assert office.store("monday", {"token": w.MONDAY_TOKEN}, "--yes").exit_code == 0
     assert office.stored == {"token": w.MONDAY_TOKEN}
     assert TokenAgenda(office.table).of("acme-eu", "monday") is None

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from ml_connector.audit import seal
 from ml_connector.aws.audit_table import AuditTable
 from ml_connector.aws.deliveries_table import DeliveriesTable
+from ml_connector.aws.parked_desk import HIDDEN, ParkedDesk, Wanted, retry
 from ml_connector.aws.queues import DeliveriesQueue, ParkedDeliveries
 from ml_connector.config.model import Retry
 from ml_connector.events import Delivery
@@ -23,7 +24,7 @@ from ml_connector.parked import CRASHED, Why, wrap
 from ml_connector.ports import AuditEntry
 from ml_connector.reconcile import OVERLAP
 from mlc import main, options
-from mlc.parked import HIDDEN, ParkedQueue, Wanted, identity, retry
+from mlc.parked import identity
 from scripts.expand_template import read
 from tests.fakes import delivery
 from tests.integration.conftest import Aws
@@ -34,8 +35,8 @@ BY_KIM = ("acme-eu", "kim")
 
 
 @pytest.fixture
-def queue(aws: Aws) -> ParkedQueue:
-    return ParkedQueue(aws.sqs, aws.parked_url, aws.deliveries_url, wait=0)
+def queue(aws: Aws) -> ParkedDesk:
+    return ParkedDesk(aws.sqs, aws.parked_url, aws.deliveries_url, wait=0)
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def deliveries(aws: Aws, audit: AuditTable) -> DeliveriesTable:
 
 
 @pytest.fixture
-def stack(aws: Aws, queue: ParkedQueue, audit: AuditTable, deliveries: DeliveriesTable, monkeypatch: Any) -> Any:
+def stack(aws: Aws, queue: ParkedDesk, audit: AuditTable, deliveries: DeliveriesTable, monkeypatch: Any) -> Any:
     """What `mlc` sees."""
     session = boto3.Session(region_name="eu-central-1")
     known = SimpleNamespace(connection=lambda name: name)
@@ -90,7 +91,7 @@ def versions(count: int) -> list[Delivery]:
 # --- looking -----------------------------------------------------------------------------------------------------
 
 
-def test_looking_takes_nothing_away(queue: ParkedQueue, aws: Aws) -> None:
+def test_looking_takes_nothing_away(queue: ParkedDesk, aws: Aws) -> None:
     """All are seen, more than ten of one record too, and all are there for the next look."""
     park(aws, *versions(14), delivery("finance"))
     for _ in range(3):
@@ -101,7 +102,7 @@ def test_looking_takes_nothing_away(queue: ParkedQueue, aws: Aws) -> None:
         assert aws.counts(aws.parked_url) == (15, 0)
 
 
-def test_looking_ends_well_when_it_is_cut_short(queue: ParkedQueue, aws: Aws) -> None:
+def test_looking_ends_well_when_it_is_cut_short(queue: ParkedDesk, aws: Aws) -> None:
     """Ctrl-C leaves nothing hidden."""
     park(aws, delivery())
     with pytest.raises(KeyboardInterrupt), queue.looking():
@@ -109,7 +110,7 @@ def test_looking_ends_well_when_it_is_cut_short(queue: ParkedQueue, aws: Aws) ->
     assert aws.counts(aws.parked_url) == (1, 0)
 
 
-def test_what_somebody_else_holds_is_counted(queue: ParkedQueue, aws: Aws) -> None:
+def test_what_somebody_else_holds_is_counted(queue: ParkedDesk, aws: Aws) -> None:
     """Better an honest number than a list that only looks whole."""
     park(aws, delivery("ledger"), delivery("finance"))
     aws.sqs.receive_message(QueueUrl=aws.parked_url, MaxNumberOfMessages=1)
@@ -117,7 +118,7 @@ def test_what_somebody_else_holds_is_counted(queue: ParkedQueue, aws: Aws) -> No
         assert (len(found), queue.unseen) == (1, 1)
 
 
-def test_what_the_queue_put_aside_itself_is_seen(queue: ParkedQueue, aws: Aws) -> None:
+def test_what_the_queue_put_aside_itself_is_seen(queue: ParkedDesk, aws: Aws) -> None:
     """Bare deliveries, in the lane they came from: ten of them, and the rest when these are gone."""
     for number in range(12):
         each = delivery(invoice_id=str(number))
@@ -129,7 +130,7 @@ def test_what_the_queue_put_aside_itself_is_seen(queue: ParkedQueue, aws: Aws) -
         assert len(found) + queue.unseen == 12
 
 
-def test_message_is_kept_for_as_long_as_it_says(queue: ParkedQueue, aws: Aws) -> None:
+def test_message_is_kept_for_as_long_as_it_says(queue: ParkedDesk, aws: Aws) -> None:
     """By the queue's own setting."""
     aws.sqs.set_queue_attributes(QueueUrl=aws.parked_url, Attributes={"MessageRetentionPeriod": "1209600"})
     park(aws, delivery())
@@ -140,7 +141,7 @@ def test_message_is_kept_for_as_long_as_it_says(queue: ParkedQueue, aws: Aws) ->
 # --- sending again -----------------------------------------------------------------------------------------------
 
 
-def test_record_is_sent_again_in_order(queue: ParkedQueue, aws: Aws, deliveries: DeliveriesTable) -> None:
+def test_record_is_sent_again_in_order(queue: ParkedDesk, aws: Aws, deliveries: DeliveriesTable) -> None:
     """Older versions first, however they were parked; marked as a replay; nothing stays parked."""
     each = versions(14)
     park(aws, *reversed(each))
@@ -152,7 +153,7 @@ def test_record_is_sent_again_in_order(queue: ParkedQueue, aws: Aws, deliveries:
     assert aws.counts(aws.parked_url) == (0, 0)
 
 
-def test_queue_does_not_take_it_for_the_first_one(queue: ParkedQueue, aws: Aws, deliveries: DeliveriesTable) -> None:
+def test_queue_does_not_take_it_for_the_first_one(queue: ParkedDesk, aws: Aws, deliveries: DeliveriesTable) -> None:
     """Within five minutes of its first sending it would be swallowed under its old name."""
     DeliveriesQueue(aws.sqs, aws.deliveries_url).send([delivery()])
     assert len(resent(aws)) == 1
@@ -162,7 +163,7 @@ def test_queue_does_not_take_it_for_the_first_one(queue: ParkedQueue, aws: Aws, 
 
 
 def test_crash_between_sending_and_deleting(
-    queue: ParkedQueue, aws: Aws, deliveries: DeliveriesTable, monkeypatch: pytest.MonkeyPatch
+    queue: ParkedDesk, aws: Aws, deliveries: DeliveriesTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stays parked; sent again, it is the same message; and once delivered, it only goes."""
     park(aws, delivery())
@@ -186,7 +187,7 @@ def test_crash_between_sending_and_deleting(
     assert (aws.counts(aws.parked_url), resent(aws)) == ((0, 0), [])
 
 
-def test_others_stay_and_are_not_hidden(queue: ParkedQueue, aws: Aws, deliveries: DeliveriesTable) -> None:
+def test_others_stay_and_are_not_hidden(queue: ParkedDesk, aws: Aws, deliveries: DeliveriesTable) -> None:
     """What was not chosen can be received at once."""
     park(aws, delivery("ledger"), delivery("finance"))
     retry(queue, deliveries, Wanted("acme-eu", destination="finance"), *BY_KIM)
@@ -194,7 +195,7 @@ def test_others_stay_and_are_not_hidden(queue: ParkedQueue, aws: Aws, deliveries
     assert [each.destination for each in resent(aws)] == ["finance"]
 
 
-def test_answer_goes_with_the_question(queue: ParkedQueue, aws: Aws, deliveries: DeliveriesTable) -> None:
+def test_answer_goes_with_the_question(queue: ParkedDesk, aws: Aws, deliveries: DeliveriesTable) -> None:
     """What a person was asked when it was parked stands in the delivery that is sent again."""
     asked = wrap(delivery().to_json(), Why("Look there", asked=4))
     ParkedDeliveries(aws.sqs, aws.parked_url).park(asked, key="1", reason="Look there")

@@ -13,7 +13,8 @@ from ml_connector.aws.connections_table import ConnectionsTable
 from ml_connector.aws.deliveries_table import DeliveriesTable
 from ml_connector.aws.shelf_table import NotedDays, ShelfTable
 from ml_connector.ports import AuditEntry, Conflict, Memory, Shelved
-from mlc.trail import records, story
+from ml_connector.stories import records
+from mlc.trail import story
 from tests.fakes import delivery
 from tests.integration.conftest import Aws
 

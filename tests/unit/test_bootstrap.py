@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -10,12 +11,9 @@ import pytest
 
 from ml_connector import bootstrap
 from ml_connector.aws import clients
-from ml_connector.errors import RetryLater
-from ml_connector.limits import Limiter, Unreachable
+from ml_connector.limits import Limiter
 from ml_connector.sources import graph
 from ml_connector.subscriptions import Address
-from ml_connector.tokens import Due
-from tests.fakes import connection
 
 VARIABLES = {
     "CONNECTIONS_TABLE": "connections", "DELIVERY_TABLE": "delivery", "AUDIT_TABLE": "audit", "LIMITS_TABLE": "limits",
@@ -63,17 +61,6 @@ def test_deliveries_gather_and_digests_do_not() -> None:
     assert bootstrap.daily().queue is bootstrap.queue()
 
 
-def test_uncounted_calls_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """A warning for people and a metric for alarms."""
-    from aws_lambda_powertools import Metrics
-
-    metrics = Metrics()
-    bootstrap._uncounted(Unreachable("ConnectTimeoutError"))
-    assert "LimitsUnreachable" in metrics.metric_set
-    metrics.clear_metrics()
-    assert "ConnectTimeoutError" in capsys.readouterr().out
-
-
 def test_who_issues_tokens_counts_them() -> None:
     """Nine in ten minutes, whoever asks: the schedule and the deliveries draw on the same budget."""
     assert bootstrap.tokens().limits is bootstrap.limiter()
@@ -85,32 +72,6 @@ def test_watch_tells_through_the_admin_channel() -> None:
     assert attention.notices is bootstrap.notices()
     assert attention.connections is bootstrap.connections()
     assert attention.notices.destinations._tools.tokens is bootstrap.tokens()  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    ("error", "shown"),
-    [(RetryLater("Teams is throttling the bot"), "throttling"), (ValueError("sEcReT"), "ValueError")],
-)
-def test_what_nobody_could_be_told_is_logged(error: Exception, shown: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A warning and a metric; of an error that is not ours only its name."""
-    from aws_lambda_powertools import Metrics
-
-    metrics = Metrics()
-    bootstrap._untold(connection(), "token.zoho", error)
-    assert "NoticesFailed" in metrics.metric_set
-    metrics.clear_metrics()
-    (logged,) = caplog.records
-    assert (logged.levelname, vars(logged)["notice"]) == ("WARNING", "token.zoho")
-    assert shown in vars(logged)["reason"]
-    assert "sEcReT" not in str(vars(logged))
-
-
-def test_fault_of_a_token_is_logged_with_its_name(caplog: pytest.LogCaptureFixture) -> None:
-    """Whose it is, and where it happened."""
-    bootstrap._faulted(Due("acme-eu", "zoho", "2026-11-22T08:00:00Z", "ok"), KeyError("expires_at"))
-    (logged,) = caplog.records
-    assert (logged.levelname, vars(logged)["connection"], vars(logged)["token"]) == ("ERROR", "acme-eu", "zoho")
-    assert "KeyError" in str(logged.exc_info)
 
 
 def test_clients_are_built_at_their_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,13 +112,12 @@ def test_graph_calls_where_apply_has_said(
     assert bootstrap.renewals().address("acme-eu") == address
 
 
-def test_recorded_replies_are_counted() -> None:
-    """For the dashboard; other outcomes have their own metrics."""
-    from aws_lambda_powertools import Metrics
-
-    metrics = Metrics()
-    bootstrap._recorded("acknowledged")
-    assert "AcknowledgementsRecorded" in metrics.metric_set
-    metrics.clear_metrics()
-    bootstrap._recorded("gathered")
-    assert metrics.metric_set == {}
+def test_calls_that_a_vendor_refuses_are_counted_by_vendor(capsys: pytest.CaptureFixture[str]) -> None:
+    """One series per function and vendor, however many hosts there are."""
+    bootstrap.http(frozenset({"*"}))._too_many("graph.microsoft.com")
+    line = json.loads(capsys.readouterr().out)
+    (group,) = line["_aws"]["CloudWatchMetrics"]
+    assert (sorted(group["Dimensions"][0]), group["Metrics"][0]["Name"]) == (
+        ["service", "vendor"], "VendorTooManyRequests",
+    )  # fmt: skip
+    assert (line["service"], line["vendor"]) == ("delivery", "microsoft")

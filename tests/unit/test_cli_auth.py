@@ -98,7 +98,7 @@ def test_access_that_zoho_does_not_take_is_no_access(
 ) -> None:
     """There is a token, and it does not work: exit code 3, no tick, and what to type."""
     token = {**FOUND["token"], "state": "needs_attention", "reason": "Zoho says [no]", "command": command}
-    monkeypatch.setattr(auth, "Stack", lambda *_: SimpleNamespace(connection=lambda name: None))
+    monkeypatch.setattr("mlc.options.Stack", lambda *_: SimpleNamespace(connection=lambda name: None))
     monkeypatch.setattr(auth, "status", lambda *_: {**FOUND, "token": token})
     done = CliRunner().invoke(app, ["auth", "zoho", "acme-eu", "--check", "--json"])
     assert (done.exit_code, json.loads(done.stdout)["connected"]) == (3, True)

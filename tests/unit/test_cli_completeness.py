@@ -227,7 +227,7 @@ def test_usage_errors_cost_no_call(desk: Desk, arguments: list[str], hint: str) 
     assert desk.month.books.calls == []
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "@SUM(A1)", "-cmd", "-1.5.5", "\t=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "@SUM(A1)", "-cmd", "-1.5.5", "\t=1", "\n=1", "＝1+1"])
 def test_cells_are_no_formulas(text: str) -> None:
     """What begins like one is text."""
     assert output.cell(text) == f"'{text}"

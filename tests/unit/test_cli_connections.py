@@ -149,7 +149,7 @@ def test_another_organization_is_refused(account: Account, tmp_path: Path) -> No
     account.kept["acme-eu", "zoho"] = {"refresh_token": "r"}
     result = mlc("connections", "apply", edited(tmp_path, "20064550123", "20064550124"))
     assert (result.exit_code, account.current.version) == (3, 1)
-    assert "mlc auth revoke zoho acme-eu" in result.stderr
+    assert "mlc auth revoke acme-eu zoho" in result.stderr
 
 
 def test_a_module_that_comes_back_is_told_of(account: Account, tmp_path: Path) -> None:

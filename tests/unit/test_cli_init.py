@@ -172,6 +172,7 @@ def test_what_the_file_may_not_say_is_refused_with_its_line(tmp_path: Path) -> N
         ("board", "https://acme.monday.com/boards/99/pulses/1", {"board": "99"}),
         ("board", "https://example.com/99", {"board": "https://example.com/99"}),
         ("channel", CHANNEL, {"channel": CHANNEL}),
+        ("channel", "https://[evil", {"channel": "https://[evil"}),
     ],
 )
 def test_an_address_is_taken_for_what_it_names(name: str, answer: str, found: dict[str, str]) -> None:

@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 
 from ml_connector.connections import Connection
 from ml_connector.errors import ConfigError
+from ml_connector.stories import _LINKS
 from mlc.main import app
 from mlc.stack import Stack
-from mlc.trail import _LINKS
 
 EXAMPLE = Path(__file__).parents[2] / "connections" / "example.toml"
 
@@ -49,7 +49,7 @@ def test_help_does_not_wait_for_what_it_does_not_need() -> None:
         "import sys, mlc.main;"
         "print([name for name in ('boto3', 'pydantic', 'requests', 'jmespath') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)  # noqa: S603 - ours
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
@@ -70,11 +70,11 @@ def test_it_tells_its_version() -> None:
         ("auth", "zoho", "acme"),
     ],
 )
-def test_an_unknown_connection_is_answered_with_the_known_ones(words: Sequence[str], empty: None) -> None:
+def test_an_unknown_connection_is_answered_with_the_nearest(words: Sequence[str], empty: None) -> None:
     """Exit code 3, rather than "no entries"."""
     result = mlc(*words)
     assert result.exit_code == 3
-    assert "there is no connection 'acme'; there are acme-eu, acme-us" in result.stderr
+    assert "there is no connection 'acme'; did you mean 'acme-eu' or 'acme-us'?" in result.stderr
 
 
 def test_before_the_first_connection_it_says_how_to_make_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +92,8 @@ def test_before_the_first_connection_it_says_how_to_make_one(monkeypatch: pytest
         (("audit", "list", "acme-eu", "--state", "parkd"), "did you mean"),
         (("send-test", "acme-eu", "--event", "invoice.create"), "did you mean 'invoice.created'?"),
         (("credentials", "set", "acme-eu", "monday"), "use --from-stdin"),
+        (("credentials", "set", "acme-eu", "mondy"), "did you mean 'monday'?"),
+        (("auth", "revoke", "acme-eu", "zhoo"), "did you mean 'zoho'?"),
     ],
 )
 def test_wrong_usage_costs_no_call(words: Sequence[str], says: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +16,13 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 from rich.console import Console
+from rich.text import Text
 from typer import Exit as TyperExit
 
 from ml_connector.errors import ConfigError, NotQueued, Undeliverable
+from ml_connector.ports import AuditEntry
 from mlc import credentials, output, trail
+from mlc.audit import COLUMNS, Format, write
 from mlc.main import app
 
 
@@ -29,8 +34,8 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 
 def entry(**changes: Any) -> dict[str, Any]:
-    plain = {"at": "2026-10-21T14:03:05.250Z", "event": "invoice.created", "record_id": "1", "destination": "board"}
-    return {**plain, "outcome": "delivered", **changes}
+    plain = {"at": "2026-10-21T14:03:05.250Z", "event": "invoice.created", "module": "invoice", "record_id": "1"}
+    return {**plain, "destination": "board", "outcome": "delivered", **changes}
 
 
 @pytest.mark.parametrize("name", ["[red]x[/red]", "[/]", "[bold", "a [b] c", "[link=https://evil.example]x[/link]"])
@@ -45,6 +50,35 @@ def test_control_characters_do_not_reach_the_terminal(screen: io.StringIO) -> No
     output.table(("name",), [["a\x1b]0;owned\x07b\x9bc\r"]])
     assert not set(screen.getvalue()) & set("\x1b\x07\x9b\r")
     assert "a�]0;owned�b�c�" in screen.getvalue()
+
+
+def test_text_with_a_style_of_its_own_cannot_steer_the_terminal_either(screen: io.StringIO) -> None:
+    """What doctor shows are vendors' words, beside a coloured sign of ours, whose colour stays."""
+    styled = Text.assemble(("✗", "red"), " a\x1b]0;owned\x9bc")
+    output.line(styled)
+    output.table(("name",), [[styled]])
+    output.lines([("heading", [styled, "x"], [])])
+    assert not set(screen.getvalue()) & set("\x1b\x9b")
+    assert screen.getvalue().count("✗ a�]0;owned�c") == 3
+    assert "\x1b" in styled.plain, "the caller's own stays as it was"
+
+
+@pytest.mark.parametrize("form", [Format.JSON, Format.NDJSON])
+def test_no_sign_in_json_steers_a_terminal_or_ends_a_line(
+    form: Format, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program reads what was written; who looks at it in a terminal, or cuts it into lines, is not misled."""
+    name = "a\x9b31mb\x85c\u2028d\u202ee\x1b€"
+    output.say({"number": name}, as_json=True, people=lambda: None)
+    said = capsys.readouterr().out
+    write([AuditEntry(**{**dict.fromkeys(COLUMNS, ""), "number": name})], form, tmp_path / "x")
+    written = (tmp_path / "x").read_text(encoding="utf-8")
+    for text in (said, written):
+        assert not set(text) & set("\x9b\x85\u2028\u202e\x1b")
+        assert "€" in text
+    assert json.loads(said) == {"number": name}
+    (found,) = json.loads(written) if form is Format.JSON else map(json.loads, written.splitlines())
+    assert found["number"] == name
 
 
 def test_acknowledgement_says_who_and_when(screen: io.StringIO) -> None:

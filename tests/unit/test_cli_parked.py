@@ -14,42 +14,43 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from typer.testing import CliRunner, Result
 
+from ml_connector.aws.parked_desk import Held
 from ml_connector.events import Delivery
 from ml_connector.gathering import flush
 from ml_connector.parked import Parked, Why, unwrap
 from ml_connector.ports import Memory, Shelved
 from mlc import main, options, parked
-from tests.fakes import SECRETS, Deliveries, delivery
+from tests.fakes import SECRETS, Deliveries, connection, delivery
 
 SENT = datetime(2026, 11, 22, 8, tzinfo=UTC)
 WHO = "kim (arn:aws:iam::123456789012:user/kim)"
 
 
-def held(each: Delivery | None, reason: str = "the board has no column 'total'", number: int = 1) -> parked.Held:
+def held(each: Delivery | None, reason: str = "the board has no column 'total'", number: int = 1) -> Held:
     kept = Parked(Why(reason, "2026-11-22T08:00:00.000000Z", 2, status=403), each, each.to_json() if each else "poison")
     identity = f"{number:08x}-0000-4000-8000-000000000000"
-    return parked.Held(identity, f"handle-{number}", SENT, SENT + timedelta(days=14), kept)
+    return Held(identity, f"handle-{number}", SENT, SENT + timedelta(days=14), kept)
 
 
 @dataclass
 class Queue:
     """The parked queue: what was sent again and deleted, in order."""
 
-    found: list[parked.Held] = field(default_factory=list)
+    found: list[Held] = field(default_factory=list)
     done: list[tuple[str, str]] = field(default_factory=list)
     unseen: int = 0
     broken: str = ""
 
     @contextmanager
-    def looking(self) -> Iterator[list[parked.Held]]:
+    def looking(self) -> Iterator[list[Held]]:
         yield list(self.found)
 
-    def send_again(self, each: parked.Held) -> None:
+    def send_again(self, each: Held) -> None:
         if each.id == self.broken:
             raise EndpointConnectionError(endpoint_url="https://sqs.eu-central-1.amazonaws.com")
         self.done.append(("sent", each.id))
 
-    def delete(self, each: parked.Held) -> None:
+    def delete(self, each: Held) -> None:
         self.done.append(("deleted", each.id))
         self.found.remove(each)
 
@@ -67,8 +68,11 @@ class Desk:
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     desk = Desk()
     shelf = desk.deliveries.shelf
-    stack = SimpleNamespace(parked=desk.queue, deliveries=desk.deliveries, session=None, shelf=shelf)
+    stack = SimpleNamespace(
+        parked=desk.queue, deliveries=desk.deliveries, session=None, shelf=shelf, connection=lambda _: connection()
+    )
     monkeypatch.setattr(options, "Stack", lambda *_: stack)
+    monkeypatch.setattr(options, "terminal", lambda: True)
     monkeypatch.setattr(parked, "identity", lambda _: WHO)
     return desk
 
@@ -99,7 +103,7 @@ ALL = [ONE, OTHER_RECORD, OTHER_PLACE, OTHER_CONNECTION, UNREADABLE]
         (("00000004",), []),
     ],
 )
-def test_what_is_listed(desk: Desk, words: tuple[str, ...], found: list[parked.Held]) -> None:
+def test_what_is_listed(desk: Desk, words: tuple[str, ...], found: list[Held]) -> None:
     """By record, number, id, destination and reason; never of another connection; nothing is taken away."""
     desk.queue.found = list(ALL)
     result = desk.mlc("list", "acme-eu", *words, "--json")
@@ -240,7 +244,7 @@ def test_versions_of_a_record_are_sent_in_one_go(desk: Desk) -> None:
     event, send_again = delivery().event, desk.queue.send_again
     newer = held(delivery(modified="2026-11-22T09:00:00+0100", status="paid"), number=6)
 
-    def taken_at_once(each: parked.Held) -> None:
+    def taken_at_once(each: Held) -> None:
         send_again(each)
         row = desk.deliveries.read(event.record_key, "ledger")
         claim = replace(row, state="sending", lease_until="2999-01-01T00:00:00.000000Z")
@@ -251,6 +255,15 @@ def test_versions_of_a_record_are_sent_in_one_go(desk: Desk) -> None:
     result = desk.mlc("retry", "acme-eu", "--all", "--json")
     assert [row["done"] for row in json.loads(result.stdout)] == ["sent", "sent"]
     assert desk.deliveries.audit.outcomes == ["resent", "resent"]
+
+
+@pytest.mark.parametrize("words", [("list",), ("retry",), ("drop", "--yes")])
+def test_nothing_found_may_be_a_mistyped_name(desk: Desk, words: tuple[str, ...]) -> None:
+    """Then the nearest is told; what is parked for a destination that the file has no more is found by its name."""
+    done = desk.mlc(words[0], "acme-eu", *words[1:], "--destination", "legder")
+    assert (done.exit_code, "did you mean 'ledger'?" in done.stderr) == (2, True), done.output
+    desk.queue.found = [held(delivery("gone"), number=7)]
+    assert desk.mlc(words[0], "acme-eu", *words[1:], "--destination", "gone").exit_code == 0
 
 
 # --- drop --------------------------------------------------------------------------------------------------------

@@ -148,14 +148,14 @@ def test_no_at_the_question_does_nothing(desk: Desk, monkeypatch: pytest.MonkeyP
     old(desk, 12)
     asked: list[str] = []
 
-    def confirm(question: str, *, abort: bool) -> None:
+    def confirm(question: str, *, abort: bool, err: bool) -> None:
         asked.append(question)
         raise command.typer.Abort
 
     monkeypatch.setattr(command.typer, "confirm", confirm)
-    monkeypatch.setattr(command.sys, "stdin", type("Terminal", (), {"isatty": lambda self: True})())
+    monkeypatch.setattr(options, "terminal", lambda: True)
     with pytest.raises(command.typer.Abort):
-        command._ask(desk.office(None, "acme-eu"), 12)
+        command._ask(desk.office(None, "acme-eu"), 12, yes=False)
     assert "12 records" in asked[0]
     assert "20 %" in asked[0]
 

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from ml_connector.errors import ConfigError
 from mlc.stack import Stack
 
 OUTPUTS = {
@@ -30,6 +32,37 @@ def described(monkeypatch: pytest.MonkeyPatch, **parameters: str) -> Stack:
     session: Any = SimpleNamespace(client=lambda name: SimpleNamespace(describe_stacks=lambda **_: answer))
     monkeypatch.setattr(Stack, "__post_init__", lambda stack: setattr(stack, "session", session))
     return Stack("ml-connector")
+
+
+def refuses(client: Any, code: str, message: str) -> Any:
+    def call(**_: Any) -> Any:
+        raise client.exceptions.ClientError({"Error": {"Code": code, "Message": message}}, "DescribeStacks")
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("others", "says"),
+    [
+        (["ml-connector", "web"], "did you mean 'ml-connector'?"),
+        (["web"], "there are web"),
+        (None, "there are none"),
+    ],
+)
+def test_a_mistyped_stack_is_answered_with_the_nearest(
+    others: list[str] | None, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And with the words that say where else it may be; who may not list stacks is told so much."""
+    client: Any = SimpleNamespace(exceptions=SimpleNamespace(ClientError=ClientError))
+    client.describe_stacks = refuses(client, "ValidationError", "Stack with id ml-conector does not exist")
+    pages = [{"StackSummaries": [{"StackName": name} for name in others or ()]}]
+    listed = refuses(client, "AccessDenied", "no") if others is None else (lambda **_: pages)
+    client.get_paginator = lambda name: SimpleNamespace(paginate=listed)
+    session: Any = SimpleNamespace(client=lambda name: client, region_name="eu-central-1")
+    monkeypatch.setattr(Stack, "__post_init__", lambda stack: setattr(stack, "session", session))
+    with pytest.raises(ConfigError, match=r"no stack 'ml-conector' in eu-central-1: .*--region") as raised:
+        Stack("ml-conector").outputs  # noqa: B018
+    assert str(raised.value).endswith(says)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from ml_connector.connections import Connection
 from ml_connector.errors import NeedsAttention, NotAllowed
 from ml_connector.modules import ACTIONS, MODULES
-from mlc import main, webhook_desk, webhooks
+from mlc import main, webhook_desk
 from tests.fakes import ORGANIZATION, Clock, Leases, Secrets, connection, without_boards
 from tests.unit.zoho_automation import Installations
 
@@ -62,7 +62,7 @@ def mlc(*words: str, typed: str = "") -> Result:
 def build(monkeypatch: pytest.MonkeyPatch, modules: list[str], **zoho: Any) -> Account:
     settings = {"region": "eu", "organization_id": ORGANIZATION, "modules": modules, "manage_webhooks": False, **zoho}
     account = Account(without_boards(zoho=settings), modules)
-    monkeypatch.setattr(webhooks, "Stack", lambda *_: account.stack)
+    monkeypatch.setattr("mlc.options.Stack", lambda *_: account.stack)
     monkeypatch.setattr(webhook_desk, "utc_now", account.clock)
     monkeypatch.setattr(webhook_desk.time, "sleep", account.clock.advance)
     return account
@@ -126,7 +126,7 @@ def test_steps_for_every_module_and_event(monkeypatch: pytest.MonkeyPatch) -> No
         (
             ("manual", "acme-eu", "--endpoint", "invoice.paid"),
             3,
-            "no endpoint 'invoice.paid'; there are invoice.created",
+            "no endpoint 'invoice.paid'; did you mean 'invoice.",
         ),
         (("resend", "acme-eu"), 2, "say which"),
         (("resend", "acme-eu", "1", "--failed"), 2, "say which"),

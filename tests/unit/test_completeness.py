@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_connector.completeness import STATES, Line, Sum, Tally, remedy
 from ml_connector.errors import NotAllowed, RetryLater
 from ml_connector.events import Version
 from ml_connector.modules import MODULES
 from ml_connector.reconcile import Reconcile
+from ml_connector.tally import STATES, Line, Sum, Tally, remedy
 from tests.completeness_world import AT, BOARD, Month, with_routes
 from tests.fakes import Known, connection
 

@@ -263,7 +263,7 @@ def test_a_connection_with_access_does_not_become_another_organizations(
     changed = file.model_copy(update={"zoho": file.zoho.model_copy(update=other)})
     account.kept["acme-eu", "zoho"] = {"client_id": "c", "refresh_token": "r"}
     before, kept = dict(account.rows), dict(account.kept)
-    with pytest.raises(ConfigError, match=r"a file of its own.*mlc auth revoke zoho acme-eu"):
+    with pytest.raises(ConfigError, match=r"a file of its own.*mlc auth revoke acme-eu zoho"):
         account.apply(changed, NOW + timedelta(days=1))
     assert (account.rows, account.kept) == (before, kept)
     account.kept["acme-eu", "zoho"] = {"client_id": "c"}

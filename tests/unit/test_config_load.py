@@ -114,6 +114,16 @@ def test_broken_toml_names_the_line_the_key_and_the_way_out(text: str | bytes, e
         ("board_id", "bord_id", "fjord.toml:9: destinations.board.bord_id: no such key; did you mean 'board_id'?"),
         ("min_amount", "min_amout", "fjord.toml:23: routes.2.when.min_amout: no such key; did you mean 'min_amount'?"),
         ("[zoho]", "[zohoo]", "fjord.toml:3: zohoo: no such key; did you mean 'zoho'?"),
+        (
+            'transport = "workflows"',
+            'transport = "workflows"\ncard = { replys = false }',
+            "fjord.toml:14: destinations.channel.card.replys: no such key; did you mean 'replies'?",
+        ),
+        (
+            'type = "teams"\n',
+            "",
+            "fjord.toml:11: destinations.channel.type: is missing: teams, monday, zoho_comment",
+        ),
         ("[zoho]", "[billing]", "fjord.toml:3: billing: no such key"),
         ("invoice.*", "invoce.created", "fjord.toml:16: routes.1.events.1: 'invoce.created' matches no event; did you"),
         ("invoice.*", "weather", "fjord.toml:16: routes.1.events.1: 'weather' matches no event; events are invoice."),

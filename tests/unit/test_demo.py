@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from sandbox import demo
-from sandbox.demo import arrived, gathered, latencies, unusable
+from sandbox.demo import unusable
+from sandbox.shown import arrived, gathered, latencies
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = str(ROOT / "examples" / "invoice.json")
@@ -60,6 +62,16 @@ def test_what_a_digest_told_waits_no_more() -> None:
 
 
 ENTRY = {"module": "invoice", "outcome": "delivered", "operation": "create", "at": "2026-11-22T09:00:02.500000Z"}
+
+
+@pytest.mark.parametrize(("now", "seconds"), [(4, 62), (40, 26), (80, 0)])
+def test_the_page_is_shown_when_a_new_card_would_be_posted_at_once(now: float, seconds: float) -> None:
+    """The first click shows a card, not a digest a minute later: the channel may have had its messages of a minute."""
+    gathered_at = ["2026-11-22T09:00:00.000000Z", "2026-11-22T08:59:59.000000Z"]
+    entries = [ENTRY, *({"outcome": "gathered", "at": at} for at in gathered_at)]
+    nine = datetime(2026, 11, 22, 9, tzinfo=UTC).timestamp()
+    assert demo.crowded_for(entries, nine + now) == seconds
+    assert demo.crowded_for([ENTRY], nine) == 0
 
 
 def test_what_a_digest_told_has_arrived_once() -> None:

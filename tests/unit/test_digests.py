@@ -132,7 +132,7 @@ def test_a_month_end_makes_a_readable_channel() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_month_end_whose_workers_crash(seed: int) -> None:
     """One call in five hundred is a worker's last: later, but all of it, once."""
-    world, chance = World(MORNING, seed, above=15), random.Random(seed)  # noqa: S311
+    world, chance = World(MORNING, seed, above=15), random.Random(seed)
 
     def at(number: int, name: str) -> None:
         if chance.random() < 0.002:

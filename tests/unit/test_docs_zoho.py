@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ml_connector.completeness import STATES
 from ml_connector.config.model import Zoho
 from ml_connector.connections import ZOHO
 from ml_connector.modules import MODULES
 from ml_connector.regions import REGIONS
+from ml_connector.tally import STATES
 from ml_connector.vendors.zoho_accounts import CODE_FAULTS, REFRESH_FAULTS
 
 ROOT = Path(__file__).parents[2]

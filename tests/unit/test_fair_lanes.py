@@ -63,7 +63,7 @@ class Model:
     done: dict[tuple[str, str], float] = field(default_factory=dict)
     called: bool = False
     moved: Delivery | None = None
-    dice: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311
+    dice: random.Random = field(default_factory=lambda: random.Random(1))
 
     def __post_init__(self) -> None:
         self.idle = workers()

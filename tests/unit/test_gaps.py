@@ -173,7 +173,7 @@ def test_records_of_one_second_are_all_found(broken_off: int) -> None:
 def test_nothing_is_lost_between_pages_and_runs(seed: int, order: str) -> None:
     """Records are made, changed and deleted between any two reads, and walks broken off anywhere: by the end every
     version that still stood when its time was looked at has been given."""
-    chance = Random(seed)  # noqa: S311
+    chance = Random(seed)
     zoho, now, found = Zoho(order), 200.0, set[tuple[str, str]]()
     for number in range(60):
         zoho.saves(number, number * 3 + chance.random())
@@ -252,7 +252,7 @@ def test_time_that_cannot_be_read_stops_no_walk(order: str, broken: list[int], b
 @pytest.mark.parametrize("seed", range(200))
 def test_rows_without_a_readable_time_are_found_however_often_a_walk_is_broken_off(seed: int) -> None:
     """Their neighbours change between two runs, so that they seem to stand elsewhere."""
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     zoho = filled(25)
     read = zoho.page
     changed: set[str] = set()

@@ -18,7 +18,8 @@ from ml_connector.delivery import Result
 from ml_connector.errors import RetryLater, Throttled
 from ml_connector.events import Delivery
 from ml_connector.lanes import CRASHES, FAULT_SECONDS, Lanes
-from tests.fakes import NOW, Clock, Queue, delivery
+from ml_connector.ports import Receipt
+from tests.fakes import NOW, Clock, Queue, connection, delivery
 
 CONTEXT = SimpleNamespace(
     function_name="delivery", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:x", aws_request_id="r-1"
@@ -54,6 +55,8 @@ def queue(courier: Courier, monkeypatch: pytest.MonkeyPatch) -> Queue:
     fake = Queue()
     monkeypatch.setattr(app, "lanes", lambda faulted: Lanes(courier, fake, Clock(), faulted))  # type: ignore[arg-type]
     monkeypatch.setattr(app, "courier", lambda: courier)
+    monkeypatch.setattr(app, "utc_now", lambda: NOW)
+    monkeypatch.setattr(app, "connections", lambda: SimpleNamespace(read_lately=connection))
     return fake
 
 
@@ -87,7 +90,7 @@ def message(each: Delivery | str, number: int = 1, *, receives: int = 1) -> dict
         "attributes": {
             "ApproximateReceiveCount": str(receives),
             "ApproximateFirstReceiveTimestamp": str(int(NOW.timestamp() * 1000)),
-            "SentTimestamp": "1",
+            "SentTimestamp": str(int(NOW.timestamp() * 1000) - 9000),
             "MessageGroupId": group,
             "MessageDeduplicationId": f"d-{number}",
         },
@@ -131,6 +134,50 @@ def test_failed_delivery_leaves_its_lane(courier: Courier, queue: Queue, lines: 
     (line,) = [one for one in printed if one.get("message") == "moved"]
     assert (line["level"], line["reason"]) == ("WARNING", "Teams is throttling the bot")
     assert _metrics(printed) == {"DeliveriesRetried"}
+
+
+def measured(printed: list[dict[str, Any]]) -> dict[tuple[str, ...], list[float]]:
+    """Metric values by name and dimension's values, without the service."""
+    found: dict[tuple[str, ...], list[float]] = {}
+    for line in printed:
+        for group in line.get("_aws", {}).get("CloudWatchMetrics", ()):
+            place = tuple(line[name] for name in group["Dimensions"][0] if name != "service")
+            for metric in group["Metrics"]:
+                found.setdefault((metric["Name"], *place), []).extend(line[metric["Name"]])
+    return found
+
+
+def test_delivery_is_measured_from_zohos_clock_to_its_receipt(courier: Courier, queue: Queue, lines: Lines) -> None:
+    """From Zoho's modification time, by vendor; and how long it lay in the queue though it was due."""
+    receipt = Receipt("created", "9900", link="https://x.monday.com/9900", request_id="v-1")
+    courier.outcomes["460000000098765"] = Result("delivered", receipt=receipt)
+    each = delivery()  # modified at 07:50 UTC, ten minutes ago
+    assert handle(message(each)) == []
+    printed = lines()
+    assert measured(printed) == {
+        ("QueueSeconds",): [9.0],
+        ("DeliveriesDelivered",): [1.0],
+        ("DeliverySeconds", "monday"): [600.0],
+    }
+    (line,) = [one for one in printed if one.get("message") == "delivered"]
+    told = {name: line[name] for name in ("correlation_id", "delivery", "external_id", "request_id")}
+    assert told == {
+        "correlation_id": each.event.correlation_id, "delivery": each.id, "external_id": "9900", "request_id": "v-1",
+    }  # fmt: skip
+
+
+def test_retries_are_counted_by_vendor_and_only_when_something_was_tried(
+    courier: Courier, queue: Queue, lines: Lines
+) -> None:
+    """Being hidden until its time, and going back into the lane, is no retry."""
+    courier.outcomes["460000000098765"] = RetryLater("Teams is throttling the bot", 37, 429)
+    handle(message(replace(delivery(), destination="finance")))
+    handle(message(waiting(90)), message(waiting(), 2))
+    counted = measured(lines())
+    assert {name: counted[name] for name in counted if name[0] == "DeliveriesRetried"} == {
+        ("DeliveriesRetried",): [1.0],
+        ("DeliveriesRetried", "microsoft"): [1.0],
+    }
 
 
 def waiting(seconds: int = 0) -> Delivery:

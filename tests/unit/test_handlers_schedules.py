@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from functions.renew_subscriptions import app as subscriptions_app
 from ml_connector.reconcile import Found
 from ml_connector.rounds import Done
 from ml_connector.subscriptions import COUNTED
+from tests.fakes import NOW, connection
 
 
 def counted(printed: str) -> dict[str, list[float]]:
@@ -32,7 +34,8 @@ def counted(printed: str) -> dict[str, list[float]]:
 def refreshed(monkeypatch: pytest.MonkeyPatch, attention: int = 0, **counts: int) -> dict[str, int]:
     """What a run of the tokens is to count."""
     found = {"refreshed": 0, "failed": 0, "waiting": 0, "faulted": 0} | counts
-    monkeypatch.setattr(tokens_app, "tokens", lambda: SimpleNamespace(refresh_due=lambda: dict(found)))
+    fake = SimpleNamespace(refresh_due=lambda: dict(found), minutes_left=lambda: 7.5)
+    monkeypatch.setattr(tokens_app, "tokens", lambda: fake)
     monkeypatch.setattr(tokens_app, "attention", lambda: SimpleNamespace(run=lambda: attention))
     return found
 
@@ -44,9 +47,8 @@ def test_tokens_are_counted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert counted(capsys.readouterr().out) == {
         "TokensRefreshed": [2.0],
         "TokensFailed": [1.0],
-        "TokensWaiting": [0.0],
-        "TokensFaulted": [0.0],
         "TokensNeedAttention": [3.0],
+        "TokenMinutesLeft": [7.5],
     }
 
 
@@ -80,8 +82,12 @@ def test_subscriptions_are_counted(monkeypatch: pytest.MonkeyPatch, capsys: pyte
         had.append(time_left())
         return counts
 
-    monkeypatch.setattr(subscriptions_app, "applied", lambda: iter(()))
-    monkeypatch.setattr(subscriptions_app, "renewals", lambda: SimpleNamespace(run=run))
+    ends = {"acme-eu": NOW + timedelta(days=29), "acme-us": NOW + timedelta(days=400)}
+    known = [connection(name, microsoft={"secret_ends": str(at.date())}) for name, at in ends.items()]
+    monkeypatch.setattr(subscriptions_app, "applied", lambda: iter(known))
+    monkeypatch.setattr(subscriptions_app, "utc_now", lambda: NOW)
+    renewals = SimpleNamespace(run=run, hours_left=lambda: 69.5)
+    monkeypatch.setattr(subscriptions_app, "renewals", lambda: renewals)
     monkeypatch.setattr(
         subscriptions_app, "board_webhooks", lambda: SimpleNamespace(run=lambda connections, time_left: hooks)
     )
@@ -91,6 +97,8 @@ def test_subscriptions_are_counted(monkeypatch: pytest.MonkeyPatch, capsys: pyte
         "SubscriptionsRenewed": [1.0],
         "SubscriptionsGone": [1.0],
         "SubscriptionsFailed": [3.0],
+        "SubscriptionHoursLeft": [69.5],
+        "SecretDaysLeft": [29.0],
     }
     subscriptions_app.handler({}, Turns({}, 75_000).context)
     assert had == [True, False]
@@ -121,9 +129,10 @@ class Turns:
 
 @pytest.fixture
 def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
-    found = Found(rows=3, missing=1, enqueued=2, failed={"bill": "Zoho answered 500"})
+    found = Found(rows=3, missing=5, ordinary=4, enqueued=2, failed={"bill": "Zoho answered 500"})
     fake = Turns({"acme-eu": Done(found, calls=7, witness=1, cap=81)})
     monkeypatch.setattr(reconcile_app, "rounds", lambda faulted: fake)
+    monkeypatch.setattr(reconcile_app, "silence", lambda faulted: SimpleNamespace(run=lambda goes_on: 2))
     return fake
 
 
@@ -136,12 +145,13 @@ def test_reconcile_runs_what_is_due(
     found = reconcile_app.handler({}, turns.context)
     assert turns.ran == ["due r-1"]
     assert {name: found["acme-eu"][name] for name in ("missing", "witness", "calls", "failed")} == {
-        "missing": 1, "witness": 1, "calls": 7, "failed": {"bill": "Zoho answered 500"},
+        "missing": 5, "witness": 1, "calls": 7, "failed": {"bill": "Zoho answered 500"},
     }  # fmt: skip
     assert counted(capsys.readouterr().out) == {
         "ReconcileMissing": [1.0],
         "ReconcileFailed": [1.0],
         "WebhookCapShare": [81.0],
+        "SilentConnections": [2.0],
     }
     assert '"level":"ERROR"' in log.getvalue()
 
@@ -170,7 +180,45 @@ def test_minute_without_a_turn_is_silent(
     turns.done.clear()
     assert reconcile_app.handler({}, turns.context) == {}
     assert log.getvalue() == ""
-    assert counted(capsys.readouterr().out) == {"ReconcileMissing": [0.0], "ReconcileFailed": [0.0]}
+    assert counted(capsys.readouterr().out) == {
+        "ReconcileMissing": [0.0], "ReconcileFailed": [0.0], "SilentConnections": [2.0],
+    }  # fmt: skip
+
+
+def test_fault_of_the_dead_mans_switch_undoes_no_run(
+    turns: Turns, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was reconciled is told; the fault is counted, and no number of silent connections is made up."""
+
+    def broken(goes_on: Callable[[], bool]) -> int:
+        raise KeyError("last")
+
+    monkeypatch.setattr(reconcile_app, "silence", lambda faulted: SimpleNamespace(run=broken))
+    assert set(reconcile_app.handler({}, turns.context)) == {"acme-eu"}
+    found = counted(capsys.readouterr().out)
+    assert "SilentConnections" not in found
+    assert found["ReconcileFailed"] == [1.0, 1.0]
+
+
+def test_connection_that_cannot_be_listened_to_is_named_and_counted(
+    turns: Turns, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others were: their number is told."""
+    log = io.StringIO()
+    monkeypatch.setattr(reconcile_app.logger.registered_handler, "stream", log)
+
+    def silence(faulted: Callable[[str, Exception], None]) -> Any:
+        def run(goes_on: Callable[[], bool]) -> int:
+            faulted("acme-us", KeyError("last"))
+            return 1
+
+        return SimpleNamespace(run=run)
+
+    monkeypatch.setattr(reconcile_app, "silence", silence)
+    reconcile_app.handler({}, turns.context)
+    found = counted(capsys.readouterr().out)
+    assert (found["SilentConnections"], found["ReconcileFailed"]) == ([1.0], [1.0, 1.0])
+    assert '"connection":"acme-us"' in log.getvalue()
 
 
 def test_fault_of_ours_is_counted_and_logged(

@@ -53,6 +53,15 @@ def test_vendors_hosts_are_called(url: str) -> None:
     assert len(wire.calls) == 1
 
 
+def test_too_many_calls_are_told_by_host() -> None:
+    """For the metric by vendor; the answer is the caller's to read all the same."""
+    told: list[str] = []
+    called = http(Wire(Says(429), Says(200)), ALLOWED)
+    called._too_many = told.append
+    assert [called.call("GET", "https://www.zohoapis.eu/books").status for _ in range(2)] == [429, 200]
+    assert told == ["www.zohoapis.eu"]
+
+
 @pytest.mark.parametrize(
     "url",
     [

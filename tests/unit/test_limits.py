@@ -155,7 +155,7 @@ def test_who_gathers_counts_with_who_does_not() -> None:
 )
 def test_no_window_is_ever_exceeded(budget: Budget, seed: int, instances: int, pauses: list[float]) -> None:
     """Any number of instances in any interleaving, also within one another's takes: never one call too many."""
-    chance, clock, buckets = random.Random(seed), Clock(), Buckets()  # noqa: S311
+    chance, clock, buckets = random.Random(seed), Clock(), Buckets()
     limiters = [Limiter(buckets, clock) for _ in range(instances)]
     calls: list[float] = []
 
@@ -190,7 +190,7 @@ def test_no_window_is_ever_exceeded(budget: Budget, seed: int, instances: int, p
 @pytest.mark.parametrize("budget", BUDGETS, ids=lambda budget: f"{budget.vendor} {budget.account}"[:24])
 def test_none_is_starved(budget: Budget) -> None:
     """Under constant pressure nine tenths of the rate that the windows allow in the long run get through."""
-    clock, buckets, chance = Clock(), Buckets(), random.Random(1)  # noqa: S311
+    clock, buckets, chance = Clock(), Buckets(), random.Random(1)
     limiters = [Limiter(buckets, clock) for _ in range(5)]
     slowest = max((window for window in windows(budget) if window.slots), key=lambda each: each.seconds / each.calls)
     begun, done, rounds = clock.now, 0, 40 if slowest.calls < 100 else 3
@@ -242,7 +242,7 @@ def test_one_update_per_call_in_the_usual_case() -> None:
     On one channel, of which Teams takes few calls a second, less than every other one does.
     """
     for pace, budget, most in ((0.4, BUDGETS[3], 20), (0.01, TEAMS, 250), (0.1, TEAMS, 250), (0.4, TEAMS, 250)):
-        clock, buckets, chance = Clock(), Buckets(), random.Random(2)  # noqa: S311
+        clock, buckets, chance = Clock(), Buckets(), random.Random(2)
         lanes = [Limiter(buckets, clock) for _ in range(4)]
         for turn in range(500):
             clock.advance(chance.expovariate(pace))

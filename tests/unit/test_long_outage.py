@@ -56,7 +56,7 @@ class Line:
 
     def __init__(self, desk: fakes.Desk) -> None:
         self.desk = desk
-        dice = random.Random(7)  # noqa: S311
+        dice = random.Random(7)
         courier = replace(desk.courier(), jitter=partial(retry.wait, uniform=dice.uniform))
         self.lanes = Lanes(courier, self, desk.clock)
         self.due: list[tuple[datetime, int, Message]] = []

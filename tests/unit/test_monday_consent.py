@@ -137,7 +137,7 @@ def test_another_account_than_before_is_refused_until_that_is_given_back() -> No
     desk.complete()
     desk.member = replace(OLA, account_id="12", account="elsewhere")
     before = desk.kept
-    with pytest.raises(ConsentRefused, match="mlc auth revoke monday acme-eu"):
+    with pytest.raises(ConsentRefused, match="mlc auth revoke acme-eu monday"):
         desk.complete()
     assert desk.kept == before
 

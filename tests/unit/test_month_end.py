@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from ml_connector import month_end
-from ml_connector.completeness import Tally
 from ml_connector.connections import Connection
 from ml_connector.destinations.teams.card import MAX_BYTES
 from ml_connector.destinations.teams.notice import MAX_FACTS, card
@@ -19,6 +18,7 @@ from ml_connector.errors import NeedsAttention, NotAllowed, RetryLater, Throttle
 from ml_connector.modules import MODULES
 from ml_connector.month_end import MonthEnd, Progress
 from ml_connector.notices import Notice
+from ml_connector.tally import Tally
 from tests.completeness_world import BOARD, Month
 from tests.fakes import Clock, connection
 

@@ -655,6 +655,23 @@ def test_backfill_tells_of_what_is_older_than_the_connection(office: Office) -> 
     assert office.gaps("invoice~backfill") == ()
 
 
+def test_what_no_webhook_was_to_bring_is_ordinary(read_lately: Office) -> None:
+    """A change by the calendar, and a backfill; but not a record that has just been changed."""
+    office = read_lately
+    overdue(office, 1)
+    office.remembers(1, state="done", version=Version("2026-11-02T08:00:00Z", "f"))
+    calendar = office.run(overdue_route(), day_ends="2026-11-22T23:00:00Z")
+    assert (calendar.missing, calendar.ordinary) == (1, 1)
+    office.saves(2, "2026-11-22T08:55:00+0100")
+    office.clock.advance(3600)
+    new = office.run(overdue_route(), day_ends="2026-11-22T23:00:00Z")
+    assert (new.missing, new.ordinary) == (1, 0)
+    office.saves(3, "2026-03-01T09:00:00+0100", created_time="2026-03-01T09:00:00+0100")
+    office.reconcile.backfill(overdue_route(), "2026-02-01T00:00:00Z", "2026-04-01T00:00:00Z")
+    asked = office.run(overdue_route(), day_ends="2026-11-22T23:00:00Z")
+    assert (asked.missing, asked.ordinary) == (1, 1)
+
+
 def june(office: Office) -> Connection:
     office.saves(1, "2026-06-10T09:00:00+0000", created_time="2026-06-10T09:00:00+0000")
     return connection(zoho=INVOICES)

@@ -23,7 +23,7 @@ from ml_connector.aws.secrets import FRESH, EndpointSecrets, SecretStore
 from ml_connector.connections import Endpoint
 from ml_connector.errors import InboundRejected
 from ml_connector.sources import Inbound, signature, zoho_books
-from ml_connector.webhook_setup import Installed, secret_hash
+from ml_connector.webhook_plan import Installed, secret_hash
 from mlc import webhook_desk
 from mlc.stack import Stack
 from mlc.webhook_desk import Desk

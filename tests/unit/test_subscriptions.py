@@ -94,6 +94,14 @@ def test_every_hour_all_are_renewed_and_within_it_none() -> None:
     assert row(world).expires == stamp(world.clock() + timedelta(minutes=4200))
 
 
+def test_subscription_that_ends_first_is_what_counts() -> None:
+    """In hours; a row without a subscription has no end."""
+    assert World().renewals.hours_left() is None
+    world = running()
+    world.clock.advance(3600)
+    assert world.renewals.hours_left() == 69
+
+
 def test_what_graph_has_lost_is_made_anew_at_once_and_the_gap_looked_through() -> None:
     """404 at the renewal: nothing was told for a while."""
     world = running()

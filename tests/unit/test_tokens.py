@@ -64,7 +64,7 @@ def test_token_is_issued_once_and_shared(bench: Bench) -> None:
 def test_schedule_refreshes_in_the_55th_minute(bench: Bench) -> None:
     """Zoho's hour is renewed after 55 minutes, not before, and once."""
     bench.process().access_token("acme-eu", "zoho")
-    assert bench.due() == Due("acme-eu", "zoho", "2026-11-22T08:55:00Z", "ok")
+    assert bench.due() == Due("acme-eu", "zoho", "2026-11-22T08:55:00Z", "ok", expires_at="2026-11-22T09:00:00Z")
     bench.clock.advance(55 * 60 - 1)
     assert bench.process().refresh_due() == NONE
     bench.clock.advance(1)
@@ -186,6 +186,23 @@ def test_block_of_the_accounts_server_is_waited_out(bench: Bench) -> None:
     assert bench.process().refresh_due() == NONE
     bench.clock.advance(1)
     assert bench.process().refresh_due()["refreshed"] == 1
+
+
+def test_token_that_ends_first_is_what_counts(bench: Bench) -> None:
+    """In minutes, also while a vendor gives none and below zero; not of one that waits for a person."""
+    assert bench.process().minutes_left() is None
+    bench.process().access_token("acme-eu", "zoho")
+    bench.issuer.lifetime = 1800
+    bench.process().access_token("acme-eu", "microsoft.bot")
+    assert bench.process().minutes_left() == 30
+    bench.clock.advance(1800)
+    bench.issuer.faults = [RetryLater("busy", 600)] * 2
+    bench.process().refresh_due()
+    assert bench.process().minutes_left() == 0
+    bench.clock.advance(600)
+    assert bench.process().minutes_left() == -10
+    bench.agenda.set(replace(bench.due("microsoft.bot"), state="needs_attention"))
+    assert bench.process().minutes_left() == 20
 
 
 def test_agenda_is_put_right_without_a_refresh(bench: Bench) -> None:

@@ -82,7 +82,7 @@ class Counted(Unlimited):
 class Week:
     """The schedule of every minute, late or left out at times, and processes that use tokens whenever they like."""
 
-    dice: random.Random = field(default_factory=lambda: random.Random(20261122))  # noqa: S311
+    dice: random.Random = field(default_factory=lambda: random.Random(20261122))
     clock: Clock = field(default_factory=Clock)
     used: Counter[str] = field(default_factory=Counter)
 

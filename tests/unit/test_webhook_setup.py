@@ -13,23 +13,20 @@ from hypothesis import strategies as st
 from ml_connector.connections import Connection
 from ml_connector.errors import NotAllowed, RetryLater, Undeliverable, Unknown
 from ml_connector.modules import ACTIONS, MODULES
-from ml_connector.webhook_setup import (
-    Done,
+from ml_connector.webhook_plan import (
     Plan,
-    RulesUnavailable,
-    Setup,
     Wanted,
     ZohoRule,
     ZohoWebhook,
     is_heard,
     lacking,
-    look,
     plan,
     rule_body,
     secret_hash,
     wanted,
     webhook_body,
 )
+from ml_connector.webhook_setup import Done, RulesUnavailable, Setup, look
 from tests.fakes import NOW, ORGANIZATION, Clock, connection
 from tests.unit.zoho_automation import Automation, Installations
 

@@ -15,7 +15,8 @@ from ml_connector.errors import NotAllowed, RetryLater, Undeliverable, Unknown
 from ml_connector.regions import HOSTS
 from ml_connector.vendors.zoho_api import Refused, ZohoApi
 from ml_connector.vendors.zoho_settings import AT_ONCE, PACE, TRIES, Sent, ZohoSettings
-from ml_connector.webhook_setup import NameTaken, RulesUnavailable, ZohoRule, ZohoWebhook
+from ml_connector.webhook_plan import ZohoRule, ZohoWebhook
+from ml_connector.webhook_setup import NameTaken, RulesUnavailable
 from tests.fakes import ORGANIZATION, AccessTokens, Clock, Says, Wire, connection, http
 
 URL = "https://api.example/webhooks/zoho/path-token-sEcReT"

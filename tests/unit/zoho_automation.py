@@ -8,7 +8,8 @@ from typing import Any
 
 from ml_connector.connections import Connection
 from ml_connector.errors import Undeliverable
-from ml_connector.webhook_setup import Installed, NameTaken, RulesUnavailable, ZohoRule, ZohoWebhook
+from ml_connector.webhook_plan import Installed, ZohoRule, ZohoWebhook
+from ml_connector.webhook_setup import NameTaken, RulesUnavailable
 from tests.fakes import ORGANIZATION
 
 

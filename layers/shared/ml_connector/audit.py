@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from enum import StrEnum
 from typing import Any
 
 from ml_connector.events import Delivery
@@ -22,6 +23,22 @@ LENGTHS = {"number": 60, "external_id": 60, "by": 120, "request_id": 75}
 SETTLED = ("delivered", "accepted", "skipped", "acknowledged", "changed")
 _KEYS = 60
 """Bytes that the table's keys take beyond the fields in them, the connection's name in two indexes apart."""
+
+
+class Outcome(StrEnum):
+    """How an attempt ended, or what a person did: there (`acknowledged`, `changed`) or here (`resent`, `dropped`)."""
+
+    DELIVERED = "delivered"
+    ACCEPTED = "accepted"
+    SKIPPED = "skipped"
+    GATHERED = "gathered"
+    ACKNOWLEDGED = "acknowledged"
+    CHANGED = "changed"
+    RETRY = "retry"
+    UNKNOWN = "unknown"
+    PARKED = "parked"
+    RESENT = "resent"
+    DROPPED = "dropped"
 
 
 def entry_of(delivery: Delivery, memory: Memory, at: str, outcome: str) -> AuditEntry:

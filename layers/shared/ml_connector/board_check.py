@@ -23,12 +23,12 @@ from typing import Any, Protocol
 
 from ml_connector import audit
 from ml_connector.board_items import label_of, labels_of, record_of, status_of
-from ml_connector.completeness import reachable
 from ml_connector.connections import Connection
 from ml_connector.errors import ConnectorError, Undeliverable
 from ml_connector.events import Delivery, Event, Version
 from ml_connector.modules import MODULES
 from ml_connector.ports import AuditEntry, Clock, Conflict, Deliveries, Memory, Queue
+from ml_connector.routing import reachable
 from ml_connector.rows import MOVING, doubted
 from ml_connector.times import stamp
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from ml_connector.connections import Connection
 from ml_connector.errors import ConnectorError, RetryLater, Undeliverable
@@ -41,7 +42,8 @@ class Hook:
 @dataclass(frozen=True, slots=True)
 class Installed:
     """What was made on a board: ids by the hooks' names. `user` is our own user's id there; `signed` whether a JWT is
-    wanted of them. `looked_at` is UTC; `reason` says why the last look failed, "" if it did not.
+    wanted of them. `looked_at` is UTC; `reason` says why the last look failed, "" if it did not. `host` is what they
+    call, "" where that was not noted yet.
     """
 
     connection: str
@@ -51,6 +53,7 @@ class Installed:
     signed: bool = False
     looked_at: str = ""
     reason: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,14 @@ class Address:
     url: str
     signed: bool
     current: bool
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).netloc
+
+    def moved(self, row: Installed) -> bool:
+        """Whether the stack has another name than when these were made."""
+        return row.host not in ("", self.host)
 
 
 def address_of(boards: Mapping[str, Any], monday: Mapping[str, Any], base: str, board: str) -> Address | None:
@@ -167,8 +178,8 @@ class BoardWebhooks:
         done: list[Done] = []
         hooks = {hook.name: hook for hook in wanted(connection, board)}
         # What was made under other credentials does not say who it is, or says it where nobody looks.
-        stale = row.signed != address.signed
-        row = replace(row, user=user, signed=address.signed, looked_at=self._now(), reason="")
+        stale = row.signed != address.signed or address.moved(row)
+        row = replace(row, user=user, signed=address.signed, host=address.host, looked_at=self._now(), reason="")
         for name, identity in list(row.ids.items()):
             if identity in there and (name not in hooks or stale):
                 failed = self._try(access.remove, identity)
@@ -208,6 +219,8 @@ class BoardWebhooks:
         ]
         if not address.current or address.signed != row.signed:
             found.append("the webhooks were made with other credentials than those of now")
+        if address.moved(row):
+            found.append(f"the webhooks call {row.host}, and the stack is at {address.host}")
         return found
 
     def remove(self, connection: Connection, board: str) -> list[Done]:
@@ -253,6 +266,9 @@ class BoardWebhooks:
             address = self._address(connection, row.board)
             if address.signed != row.signed:
                 raise Undeliverable(f"made with other credentials: mlc webhooks install {connection.name}")
+            if address.signed and address.moved(row):
+                # Ingest compares the address in their JWTs with the one that mlc has stored.
+                raise Undeliverable(f"made for {row.host}: mlc webhooks install {connection.name}")
             done = self.install(connection, row.board)
         except ConnectorError as error:
             counts["hooks_failed"] += 1

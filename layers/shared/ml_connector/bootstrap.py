@@ -13,10 +13,11 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from ml_connector import reports
 from ml_connector.aws import clients
 from ml_connector.aws.connections_table import ConnectionsTable
 from ml_connector.aws.secrets import EndpointSecrets, SecretStore, Written
-from ml_connector.errors import ConnectorError, Throttled
+from ml_connector.errors import Throttled
 from ml_connector.times import stamp
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ml_connector.aws.queues import DeliveriesQueue
     from ml_connector.board_check import Nightly
     from ml_connector.board_feedback import BoardFeedback
-    from ml_connector.board_webhooks import Address, BoardWebhooks, Installed
+    from ml_connector.board_webhooks import Address, BoardWebhooks
     from ml_connector.carriers import Carrier
     from ml_connector.channel_watch import ChannelWatch
     from ml_connector.connections import Connection
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from ml_connector.digests import Digests
     from ml_connector.intake import Intake
     from ml_connector.lanes import Lanes
-    from ml_connector.limits import Limiter, Unreachable
+    from ml_connector.limits import Limiter
     from ml_connector.monday_consent import MondayConsent
     from ml_connector.month_end import MonthEnd
     from ml_connector.notices import Notices
@@ -48,14 +49,17 @@ if TYPE_CHECKING:
     from ml_connector.resync import Resync
     from ml_connector.rounds import Rounds
     from ml_connector.service_account import ServiceAccount
+    from ml_connector.silence import Silence
     from ml_connector.step_carrier import Step, StepCarrier
-    from ml_connector.subscriptions import Renewals, Subscription
-    from ml_connector.tokens import Due, Tokens
+    from ml_connector.subscriptions import Renewals
+    from ml_connector.tokens import Tokens
     from ml_connector.vendors.http import Http
     from ml_connector.vendors.microsoft import Graphs
     from ml_connector.vendors.monday import MondayApi
     from ml_connector.vendors.monday_webhooks import MondayWebhooks
     from ml_connector.vendors.zoho import ZohoBooks
+    from ml_connector.widget.again import Again
+    from ml_connector.widget.look import Widget
 
 LEASE = timedelta(seconds=float(os.environ.get("LEASE_SECONDS", 100)))
 """How long a claim holds: longer than the delivery function may run, shorter than a message is hidden.
@@ -108,11 +112,12 @@ def known() -> KnownTable:
     return KnownTable(clients.dynamodb(), os.environ["DELIVERY_TABLE"])
 
 
-def trail() -> AuditTable:
+def trail(page: int | None = None) -> AuditTable:
+    """`page`: how many entries are read at a time, for who may stop after a few."""
     from ml_connector.aws.audit_table import AuditTable
 
     retention = timedelta(days=int(os.environ["AUDIT_RETENTION_DAYS"]))
-    return AuditTable(clients.dynamodb(), os.environ["AUDIT_TABLE"], retention)
+    return AuditTable(clients.dynamodb(), os.environ["AUDIT_TABLE"], retention, page)
 
 
 def rows(audit: AuditTable | None = None) -> DeliveriesTable:
@@ -126,7 +131,7 @@ def rows(audit: AuditTable | None = None) -> DeliveriesTable:
 def http(allowed: frozenset[str]) -> Http:
     from ml_connector.vendors.http import Http
 
-    return Http(allowed, os.environ.get("SANDBOX_URL", ""))
+    return Http(allowed, os.environ.get("SANDBOX_URL", ""), too_many=reports.too_many)
 
 
 def leases() -> Leases:
@@ -153,14 +158,8 @@ def tokens() -> Tokens:
         },
         clock=utc_now,
         limits=limiter(),
-        faulted=_faulted,
+        faulted=reports.token_faulted,
     )
-
-
-def _faulted(due: Due, error: Exception) -> None:
-    from aws_lambda_powertools import Logger
-
-    Logger().error("failed", exc_info=error, extra={"connection": due.connection, "token": due.kind})
 
 
 @cache
@@ -169,15 +168,7 @@ def limiter() -> Limiter:
     from ml_connector.limits import Limiter
 
     table = LimitsTable(clients.dynamodb(), os.environ["LIMITS_TABLE"])
-    return Limiter(table, utc_now, _uncounted, int(os.environ.get("LIMITS_PERCENT", "100")))
-
-
-def _uncounted(error: Unreachable) -> None:
-    from aws_lambda_powertools import Logger, Metrics
-    from aws_lambda_powertools.metrics import MetricUnit
-
-    Logger().warning("calls are not counted: the limits table cannot be reached", extra={"reason": str(error)})
-    Metrics().add_metric("LimitsUnreachable", MetricUnit.Count, 1)
+    return Limiter(table, utc_now, reports.uncounted, int(os.environ.get("LIMITS_PERCENT", "100")))
 
 
 @cache
@@ -281,12 +272,7 @@ def board_webhooks() -> BoardWebhooks:
         kept = secrets().get(connection.name, "boards"), secrets().get(connection.name, "monday")
         return address_of(*kept, os.environ["WEBHOOKS_URL"], board)
 
-    def faulted(row: Installed, error: Exception) -> None:
-        from aws_lambda_powertools import Logger
-
-        Logger().error("failed", exc_info=error, extra={"connection": row.connection, "board": row.board})
-
-    return BoardWebhooks(BoardHooks(connections()), _board, address, utc_now, faulted)
+    return BoardWebhooks(BoardHooks(connections()), _board, address, utc_now, reports.hooks_faulted)
 
 
 def _board(connection: Connection, name: str) -> MondayWebhooks:
@@ -353,15 +339,8 @@ def replies() -> Replies:
     def account(connection: str) -> str:
         return str(secrets().get(connection, "microsoft").get("delegated", {}).get("user_id", ""))
 
-    return Replies(connections(), trail(), graphs(), Feedback(rows(trail()), trail(), utc_now, _recorded), account)
-
-
-def _recorded(outcome: str) -> None:
-    from aws_lambda_powertools import Metrics
-    from aws_lambda_powertools.metrics import MetricUnit
-
-    if outcome == "acknowledged":
-        Metrics().add_metric("AcknowledgementsRecorded", MetricUnit.Count, 1)
+    feedback = Feedback(rows(trail()), trail(), utc_now, reports.recorded)
+    return Replies(connections(), trail(), graphs(), feedback, account)
 
 
 @cache
@@ -390,19 +369,8 @@ def notices() -> Notices:
         destinations=Registry(Toolbox(http, tokens(), secrets(), utc_now, limiter())),
         render=request,
         clock=utc_now,
-        failed=_untold,
+        failed=reports.untold,
     )
-
-
-def _untold(connection: Connection, key: str, error: Exception) -> None:
-    from aws_lambda_powertools import Logger, Metrics
-    from aws_lambda_powertools.metrics import MetricUnit
-
-    # Our own errors hold no secret; of others only the name is sure not to.
-    reason = str(error) if isinstance(error, ConnectorError) else type(error).__name__
-    extra = {"connection": connection.name, "notice": key, "reason": reason}
-    Logger().warning("nobody could be told", extra=extra)
-    Metrics().add_metric("NoticesFailed", MetricUnit.Count, 1)
 
 
 @cache
@@ -427,6 +395,15 @@ def reconcile() -> Reconcile:
         clock=utc_now,
         known=known(),
     )
+
+
+@cache
+def silence(faulted: Callable[[str, Exception], None] = lambda name, error: None) -> Silence:
+    from ml_connector.aws.silence_rows import SilenceRows
+    from ml_connector.silence import Silence
+
+    rows, read = SilenceRows(connections()), trail(page=100)
+    return Silence(connections(), rows, read, notices(), utc_now, reports.fell_silent, faulted)
 
 
 @cache
@@ -467,13 +444,7 @@ def daily() -> Daily:
     from ml_connector.daily import Daily, parked
 
     waiting = partial(parked, trail().in_state, rows().read, utc_now)
-    return Daily(reconcile_books(), NotedDays(connections()), waiting, queue(), utc_now, _no_figures)
-
-
-def _no_figures(connection: str, destination: str, reason: str) -> None:
-    from aws_lambda_powertools import Logger
-
-    Logger().warning("no digest", extra={"connection": connection, "destination": destination, "reason": reason})
+    return Daily(reconcile_books(), NotedDays(connections()), waiting, queue(), utc_now, reports.no_figures)
 
 
 @cache
@@ -537,13 +508,7 @@ def renewals() -> Renewals:
         return Address(os.environ["WEBHOOKS_URL"], stored["token"], stored["key"])
 
     rows = _graph_rows().SubscriptionList(connections())
-    return Renewals(rows, graphs(), address, queue(), utc_now, _not_renewed)
-
-
-def _not_renewed(row: Subscription, error: Exception) -> None:
-    from aws_lambda_powertools import Logger
-
-    Logger().error("failed", exc_info=error, extra={"connection": row.connection, "resource": row.resource})
+    return Renewals(rows, graphs(), address, queue(), utc_now, reports.not_renewed)
 
 
 def applied() -> Iterator[Connection]:
@@ -631,3 +596,43 @@ def monday_consent() -> MondayConsent:
         clock=utc_now,
         pause=time.sleep,
     )
+
+
+@cache
+def widget() -> Widget:
+    from ml_connector.aws import queues
+    from ml_connector.aws.graph_rows import SubscriptionList
+    from ml_connector.aws.schedules import TurnList
+    from ml_connector.aws.silence_rows import SilenceRows
+    from ml_connector.aws.token_agenda import TokenAgenda
+    from ml_connector.widget.look import SIZE, Notes, Widget
+
+    return Widget(
+        connections=connections(),
+        trail=trail(page=2 * SIZE),
+        rows=rows(),
+        notes=Notes(
+            TokenAgenda(connections()).all,
+            SubscriptionList(connections()).all,
+            TurnList(connections()).all,
+            SilenceRows(connections()).all,
+        ),
+        backlog=partial(queues.counts, clients.sqs(), os.environ["DELIVERIES_QUEUE_URL"]),
+        parked=partial(queues.counts, clients.sqs(), os.environ["PARKED_QUEUE_URL"]),
+        clock=utc_now,
+        widget_arn=os.environ["WIDGET_FUNCTION_ARN"],
+        retry_arn=os.environ["RETRY_FUNCTION_ARN"],
+    )
+
+
+@cache
+def again() -> Again:
+    from ml_connector.aws.parked_desk import ParkedDesk, Wanted, retry
+    from ml_connector.widget.again import Again
+
+    parked = ParkedDesk(clients.sqs(), os.environ["PARKED_QUEUE_URL"], os.environ["DELIVERIES_QUEUE_URL"])
+
+    def send(connection: str, delivery: str, who: str) -> list[dict[str, Any]]:
+        return retry(parked, rows(trail()), Wanted(connection, (delivery,)), connection, who, origin="dashboard")
+
+    return Again(send, utc_now, os.environ["WIDGET_FUNCTION_ARN"], os.environ["RETRY_FUNCTION_ARN"])

@@ -119,7 +119,7 @@ class Walk:
 
         Raises what `read` raises, and BadRecord if no time can be read at all, which is not one row's fault.
         """
-        assert self.left, "walked to its end"  # noqa: S101
+        assert self.left, "walked to its end"  # noqa: S101 (our own mistake)
         number, page = self._next(self.left)
         by = self._order(page)
         # In another order, what was looked at is no place: of this page, everything counts as new.

@@ -47,6 +47,10 @@ class Message:
     handle: str
 
 
+class NotDue(RetryLater):
+    """Its time has not come: nothing was tried."""
+
+
 class Queue(Protocol):
     def move(self, delivery: Delivery, key: str) -> None: ...
 
@@ -63,17 +67,20 @@ class Lanes:
     faulted: Callable[[Exception], None] = lambda error: None
 
     def work(self, message: Message) -> Result:
-        """The result; `moved` if the delivery has left its lane. Raises when the message must come back itself."""
+        """The result; `moved` if the delivery has left its lane, `returned` if it went back into it.
+
+        Raises when the message must come back itself: RetryLater (NotDue if nothing was tried) or a fault of ours.
+        """
         delivery = message.delivery
         in_lane = message.group != delivery.own_group
         if in_lane and message.receives >= CRASHES:
             return self._move(message, "its workers crashed", FAULT_SECONDS, alone=True)
         if (early := self._early(delivery)) > 0:
             self.queue.postpone(message.handle, early)
-            raise RetryLater("not yet due", early)
+            raise NotDue("not yet due", early)
         if not in_lane and not delivery.alone:
             self.queue.move(replace(delivery, not_before=""), message.id)
-            return Result("moved", "its time has come")
+            return Result("returned", "its time has come")
         first = datetime.fromisoformat(delivery.since) if delivery.since else message.first_received
         try:
             return self.carrier.carry(delivery, message.receives + delivery.tries, first)

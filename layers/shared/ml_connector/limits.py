@@ -407,6 +407,11 @@ def opens(view: View, budget: Budget, now: int, optional: bool = False) -> tuple
     return until, why
 
 
+def made(view: View, meter: str, window: Window, now: int) -> int:
+    """How many calls were made within the window up to `now` (in ms), as far as `view` tells."""
+    return view[f"{meter}n"] - _began(view, meter, window, now) if f"{meter}n" in view else 0
+
+
 def _allowed(window: Window, optional: bool) -> int:
     return max(1, int(window.calls * OPTIONAL)) if optional and window.slots else window.calls
 

@@ -188,7 +188,7 @@ def _elsewhere(connection: Connection, member: Member, before: Mapping[str, Any]
         return f"but the connection's file has the boards in {', '.join(sorted(named))}. {_AGAIN}"
     if not named and before and before["account_id"] != member.account_id:
         name = connection.name
-        return f"but boards are written in {before['account']}.monday.com: first `mlc auth revoke monday {name}`"
+        return f"but boards are written in {before['account']}.monday.com: first `mlc auth revoke {name} monday`"
     return ""
 
 

@@ -16,13 +16,14 @@ from datetime import date, timedelta, timezone, tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ml_connector.completeness import STATES, Completeness, Sum, Tally
+from ml_connector.completeness import Completeness
 from ml_connector.connections import Connection
 from ml_connector.errors import ConnectorError, NeedsAttention, NotAllowed, RetryLater
 from ml_connector.modules import MODULES
 from ml_connector.money import shown
 from ml_connector.ports import Clock
 from ml_connector.records import Record
+from ml_connector.tally import STATES, Sum, Tally
 
 DAYS = 7
 """Of the new month, on which the old one may still be worked on."""

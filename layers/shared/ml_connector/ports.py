@@ -248,8 +248,7 @@ class Known(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One line of the trail. `outcome`: delivered, accepted, skipped, retry, unknown, parked, resent, dropped; and
-    acknowledged or changed, which a person did."""
+    """One line of the trail. `outcome` is one of audit.Outcome."""
 
     at: str
     connection: str

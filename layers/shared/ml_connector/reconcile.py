@@ -112,6 +112,8 @@ class Found:
     rows: int = 0
     missing: int = 0
     enqueued: int = 0
+    ordinary: int = 0
+    """Of those missing: what no webhook tells of (the calendar), or somebody asked for (a backfill)."""
     unusable: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     forbidden: list[str] = field(default_factory=list)
@@ -342,6 +344,7 @@ class Reconcile:
                 return False
             run.found.rows += 1
             rows += 1
+            before = run.found.missing
             try:
                 if track.status:
                     others += not self._calendar(run, track, row)
@@ -351,6 +354,9 @@ class Reconcile:
                 raise
             except (BadRecord, Undeliverable):
                 run.found.unusable += 1  # one record's fault must not hold up the others
+            finally:
+                if track.status or track.kind == BACKFILL:
+                    run.found.ordinary += run.found.missing - before
         if others and others == rows:
             walk.left = None  # a whole page of others: Zoho does not filter by this, and says nothing (6.1)
         return True

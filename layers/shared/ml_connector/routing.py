@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ml_connector.connections import Connection
 from ml_connector.events import DELETED, Event
-from ml_connector.modules import MODULES
+from ml_connector.modules import EVENTS, MODULES
 from ml_connector.records import Record, same_status
 
 
@@ -158,3 +158,13 @@ def _names(event: Event, unsaid: Container[str]) -> tuple[str, ...]:
     if event.action == DELETED or "status" not in unsaid:
         return event.names
     return (event.name, *(f"{event.module}.{status}" for status in MODULES[event.module].statuses))
+
+
+def reachable(connection: Connection, module: str) -> tuple[str, ...]:
+    """Destinations that a route could send records of the module to, whatever its conditions."""
+    if module not in connection.modules:
+        return ()
+    names = [event for event in EVENTS if event.partition(".")[0] == module]
+    return tuple(
+        dict.fromkeys(name for route in connection.routes if hears(route["events"], names) for name in route["to"])
+    )

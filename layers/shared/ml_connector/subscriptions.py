@@ -185,6 +185,11 @@ class Renewals:
             self._resync(row, call)
         return "renewed" if counts["renewed"] else "created"
 
+    def hours_left(self) -> float | None:
+        """Of the subscription that ends first; None if there is none."""
+        ends = [each.expires for each in self.subscriptions.all() if each.id and each.expires]
+        return (datetime.fromisoformat(min(ends)) - self.clock()).total_seconds() / 3600 if ends else None
+
     # --- one subscription
 
     def _current(self, watch: Watch, row: Subscription | None) -> Subscription:

@@ -89,6 +89,8 @@ class Due:
     state: str
     reason: str = ""
     command: str = ""
+    expires_at: str = ""
+    """When the newest access token ends, if that is known."""
 
 
 class Agenda(Protocol):
@@ -254,13 +256,22 @@ class Tokens:
         command = remedy(connection, kind, refusal["remedy"])
         self.agenda.set(Due(connection, kind, stamp(due), "needs_attention", refusal["reason"], command))
 
+    def minutes_left(self) -> float | None:
+        """Of the access token that ends first: less than 0 if it has. None if there is none.
+
+        What waits for a person does not count: that has been said, and it is on nobody else's list any more.
+        """
+        ends = [each.expires_at for each in self.agenda.all() if each.expires_at and each.state == "ok"]
+        return (_moment(min(ends)) - self.clock()).total_seconds() / 60 if ends else None
+
     def _put_off(self, connection: str, kind: str, credentials: Mapping[str, Any], after: float, reason: str) -> None:
         due = self.clock() + timedelta(seconds=after)
         if refusal := _refusal(credentials, kind):
             # A vendor that is busy takes nothing back of what it refused.
             self._attend(connection, kind, due, refusal)
         else:
-            self.agenda.set(Due(connection, kind, stamp(due), "ok", reason))
+            ends = credentials.get("tokens", {}).get(kind, {}).get("expires_at", "")
+            self.agenda.set(Due(connection, kind, stamp(due), "ok", reason, expires_at=ends))
 
     def _store(
         self,
@@ -301,7 +312,7 @@ class Tokens:
         if refusal:
             self._attend(connection, kind, due, refusal)
         else:
-            self.agenda.set(Due(connection, kind, stamp(due), "ok"))
+            self.agenda.set(Due(connection, kind, stamp(due), "ok", expires_at=stamp(expires)))
 
 
 def remedy(connection: str, kind: str, what: str) -> str:

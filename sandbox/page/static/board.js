@@ -1,8 +1,9 @@
 // The monday board: groups of items with their subitems, a cell per column in the manner of its type.
 
-import { storyButton } from "./audit.js";
+import { act } from "./act.js";
 import { byId, el, folder, isOpen, link, sync } from "./dom.js";
 import { date, ink, number, tally } from "./format.js";
+import { linkButton, storyButton } from "./story.js";
 
 // monday's colours by the id of a status label (contracts: monday 4).
 const COLOURS = {
@@ -13,6 +14,9 @@ const COLOURS = {
   151: "#563e3e", 152: "#bda8f9", 153: "#2b76e5", 154: "#a9bee8", 155: "#d974b0", 156: "#9d99b9", 157: "#bca58a",
   158: "#a1e3f6", 159: "#cd9282", 160: "#175a63",
 }; // prettier-ignore
+
+/** The column that the product keeps, and that people change. */
+const STATUS = "zb_status";
 
 let board = null;
 const turned = new Set();
@@ -65,21 +69,13 @@ function fill(node) {
   }
 }
 
-/** The first item with subitems, which is unfolded at first: so everybody sees that there are some. */
-function example() {
-  const items = board.groups.flatMap((group) => active(board.items).filter((item) => item.group === group.id));
-  return items.find((item) => active(item.subitems).length)?.id;
-}
-
 /** What the rows of a group show: its title, its items, below an open item its subitems, and how its statuses are. */
 function rows(group) {
-  const items = board.items.filter((item) => item.group === group.id);
-  const first = example();
+  const items = board.items.filter((item) => item.group === group.id).toReversed(); // the newest where people look
   const shown = items.flatMap(({ subitems, ...item }) => {
     const lines = subitems.filter((one) => one.state !== "deleted");
-    const open = item.id === first;
-    const own = { id: item.id, item, lines: active(lines).length, folds: lines.length > 0, open };
-    return own.folds && isOpen(turned, item.id, open) ? [own, { id: `${item.id}/lines`, of: item.name, lines }] : [own];
+    const own = { id: item.id, item, lines: active(lines).length, folds: lines.length > 0 };
+    return own.folds && isOpen(turned, item.id) ? [own, { id: `${item.id}/lines`, of: item.name, lines }] : [own];
   });
   return [
     { id: "title", group, many: active(items).length },
@@ -104,23 +100,25 @@ function groupRow({ group, many }) {
   return el("tr", { class: "group-row" }, el("th", { colspan: live(board.columns).length + 1, scope: "rowgroup" }, inside));
 }
 
-function itemRow({ item, lines, folds, open }) {
+function itemRow({ item, lines, folds }) {
   const gone = item.state !== "active";
   const from = board.groups.find((group) => group.id === item.moved_from)?.title;
   const show = () => {
     draw();
     byId("items").querySelector(".lines.fresh")?.classList.remove("fresh"); // it is not news, it was only folded in
   };
-  return el("tr", { class: gone ? "gone" : null },
+  return el("tr", { class: gone ? "gone" : null, "data-item": item.id },
     el("th", { scope: "row", class: "name" }, el("div", {},
-      folds ? folder({ turned, key: item.id, open, show, class: "fold", "aria-label": `Subitems of ${item.name}` }) : el("span", { class: "fold" }),
-      storyButton(item.id, { class: "item", title: `${item.name}: show its story` }, item.name),
+      folds ? folder({ turned, key: item.id, show, class: "fold", "aria-label": `Subitems of ${item.name}` }) : el("span", { class: "fold" }),
+      storyButton(item, { class: "item", title: `${item.name}: show its story` }, item.name),
       lines ? el("span", { class: "count", title: count(lines, "subitem") }, String(lines)) : null,
       gone ? el("span", { class: "badge" }, item.state) : null,
+      linkButton(item, { "aria-label": `Copy the link of ${item.name}` }),
       from ? el("span", { class: "badge", title: `moved here from ${from}` }, "moved") : null,
       item.updates.length ? el("span", { class: "bubble", title: item.updates[0].text_body ?? item.updates[0].body },
         String(item.updates.length), el("span", { class: "unseen" }, item.updates.length === 1 ? " update" : " updates")) : null)),
-    live(board.columns).map((column) => cell(column, item.text[column.id], item.raw[column.id])));
+    live(board.columns).map((column) => !gone && column.id === STATUS
+      ? el("td", { class: "t-status" }, choice(column, item)) : cell(column, item.text[column.id], item.raw[column.id])));
 }
 
 function linesRow({ of, lines }) {
@@ -195,6 +193,23 @@ function status(column, text, raw) {
   pill.style.backgroundColor = ground;
   pill.style.color = ink(ground);
   return pill;
+}
+
+/** The status of an item, which a person may change: it comes back to Zoho as a note. */
+function choice(column, item) {
+  const text = item.text[column.id] ?? "";
+  const words = column.settings.labels.map((one) => one.label);
+  const known = !text || words.includes(text) ? [] : [text];
+  const select = el("select", { class: "pill", "data-do": "label", "data-testid": "item-status", "aria-label": `Status of ${item.name}` },
+    [...(text ? [] : [""]), ...known, ...words].map((word) => el("option", { selected: word === text }, word)));
+  const ground = text ? colour(column, item.raw[column.id]) : COLOURS[5];
+  select.style.backgroundColor = ground;
+  select.style.color = ink(ground);
+  select.addEventListener("change", async () => {
+    const done = await act("label", { item: item.id, label: select.value }, `Setting the status to ${select.value}`);
+    if (!done) select.value = text;
+  });
+  return select;
 }
 
 function money(column, text) {

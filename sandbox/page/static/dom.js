@@ -18,7 +18,10 @@ export function link(url, text, props = {}) {
   return el("a", { ...props, href: url, target: "_blank", rel: "noopener noreferrer" }, text);
 }
 
-const controls = (node) => [node, ...node.querySelectorAll("a, button, summary, [tabindex]")];
+const controls = (node) => [node, ...node.querySelectorAll("a, button, select, summary, [tabindex]")];
+
+/** Where the focus goes when its control is no more: the part of the page that it was in. */
+const restOf = (parent) => parent.closest(".panel")?.querySelector(".scroll, iframe");
 
 /**
  * Makes the children of `parent` show `items` in order. A child whose item did not change is left alone, so that
@@ -40,7 +43,7 @@ export function sync(parent, items, key, make) {
       const focused = entry ? controls(entry.node).indexOf(document.activeElement) : -1;
       if (entry) entry.node.replaceWith(node);
       if (place === entry?.node) place = node;
-      if (focused >= 0) controls(node)[focused]?.focus({ preventScroll: true });
+      if (focused >= 0) (controls(node)[focused] ?? restOf(parent))?.focus({ preventScroll: true });
       entry = { node, state };
     }
     after.set(name, entry);
@@ -49,7 +52,9 @@ export function sync(parent, items, key, make) {
   }
   while (place) {
     const next = place.nextSibling;
+    const focused = place.contains(document.activeElement);
     place.remove();
+    if (focused) restOf(parent)?.focus({ preventScroll: true });
     place = next;
   }
   parent.shown = after;

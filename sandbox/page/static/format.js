@@ -5,7 +5,6 @@ const precise = new Intl.DateTimeFormat("en-GB", {
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
-  fractionalSecondDigits: 3,
 });
 const dayAndClock = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const full = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" });
@@ -17,7 +16,8 @@ export function time(at) {
   return moment.toDateString() === new Date().toDateString() ? clock.format(moment) : dayAndClock.format(moment);
 }
 
-export const seconds = (at) => precise.format(new Date(at));
+/** `06:40:12`. */
+export const clockSeconds = (at) => precise.format(new Date(at));
 export const moment = (at) => full.format(new Date(at));
 
 /** `2026-11-22` as `22 Nov 2026`; with a UTC time (monday keeps times so) as the viewer's day and clock. */
@@ -32,13 +32,6 @@ export function number(text) {
   return decimals === undefined ? grouped : `${grouped}.${decimals}`;
 }
 
-/** `850 ms`, `2.4 s`, `3 min`. */
-export function span(ms) {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-  return ms < 5_400_000 ? `${Math.round(ms / 60_000)} min` : `${(ms / 3_600_000).toFixed(1)} h`;
-}
-
 /** White or near-black, whichever reads better on `#rrggbb` (WCAG contrast). */
 export function ink(background) {
   const [red, green, blue] = [1, 3, 5].map((from) => {
@@ -48,21 +41,6 @@ export function ink(background) {
   const light = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
   return 1.05 / (light + 0.05) >= 4.5 ? "#ffffff" : "#1b1d28";
 }
-
-const MODULES = {
-  customer_payment: "Payment received",
-  vendor_payment: "Payment made",
-  feedback: "Note on",
-};
-
-/** `purchase_order` as `Purchase order`. */
-export function words(name) {
-  const text = MODULES[name] ?? name.replaceAll("_", " ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-/** `Asha Rao (e5f6a7b8-…)` as `Asha Rao`. */
-export const person = (by) => by.replace(/ \([^()]*\)$/, "");
 
 /** `Asha Rao`, `Asha Rao and Jon Ek`, `Asha Rao, Jon Ek and 2 others`; each name once. */
 export function among(names) {

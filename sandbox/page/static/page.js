@@ -1,29 +1,17 @@
 // Asks for news once a second and hands it to the parts of the page. An unchanged answer costs no drawing.
 
-import { showAudit } from "./audit.js";
+import { copy } from "./act.js";
 import { showBoard } from "./board.js";
-import { byId, el, sync } from "./dom.js";
+import { byId } from "./dom.js";
+import { setConnection, showOperations } from "./operations.js";
+import { showPlace } from "./story.js";
 import { showChannels } from "./teams.js";
-
-const COUNTS = [
-  ["accepted", "Accepted", "webhooks from Zoho Books that the queue has taken"],
-  ["delivered", "Delivered", "deliveries that arrived: as a card, an item or a note, or told in a digest"],
-  ["waiting", "Waiting", "deliveries in the queue, under way or put off"],
-  ["gathered", "Gathered now", "deliveries that still wait to be told together, in a digest"],
-  ["parked", "Parked", "kept for a person, with the reason"],
-  ["skipped", "Skipped", "repeated or late: already there, or something newer is"],
-  ["refused", "Refused", "forged or broken calls, turned away at the door"],
-];
-
-function showSummary(summary) {
-  const items = COUNTS.filter(([name]) => name in summary).map(([name, label, about]) => ({ name, label, about, value: summary[name] }));
-  sync(byId("counts"), items, (one) => one.name, ({ name, label, about, value }) =>
-    el("div", { class: `figure ${name} ${value ? "some" : "zero"}`, title: about }, el("dt", {}, label), el("dd", {}, String(value))));
-}
+import { showBooks } from "./zoho.js";
 
 const parts = [
-  { path: "api/summary", show: showSummary },
-  { path: "api/audit", show: showAudit },
+  { path: "api/place", show: (place) => (setConnection(place.connection), showPlace(place)) },
+  { path: "api/operations", show: showOperations },
+  { path: "api/books", show: showBooks },
   { path: "api/channel", show: showChannels },
   { path: "api/board", show: showBoard },
 ];
@@ -37,7 +25,11 @@ async function refresh(part) {
   part.tag = answer.headers.get("ETag"); // after showing: what could not be shown is asked for again
 }
 
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+/** So many milliseconds, or until somebody has done something. */
+const pause = (ms) => new Promise((done) => {
+  setTimeout(done, ms);
+  addEventListener("acted", done, { once: true });
+});
 
 function say(state, text) {
   const live = byId("live");
@@ -59,4 +51,5 @@ async function watch() {
   }
 }
 
+byId("copy-command").addEventListener("click", () => copy(byId("command").textContent, "Copied: paste it in a second terminal."));
 watch();

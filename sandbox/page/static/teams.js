@@ -1,11 +1,11 @@
 // Teams: a channel or a chat, its posts each with its thread, the last written in first. Cards are drawn by Microsoft's
 // own renderer.
 
-import { storyButton } from "./audit.js";
 import { byId, el, folder, forget, isOpen, sync } from "./dom.js";
 import { among, initials, moment, time } from "./format.js";
 import { hostConfig } from "./host-config.js";
 import { markdown } from "./markdown.js";
+import { linkButton, storyButton } from "./story.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const SENDERS = { bot: "ml-connector", workflows: "Workflows" };
@@ -92,7 +92,8 @@ function one(message) {
   }
   const name = nameOf(message);
   const person = message.from === "person";
-  return el("article", { class: "message" },
+  const said = message.summary || `what ${name} wrote`;
+  return el("article", { class: "message", "data-id": message.id },
     el("span", { class: `avatar ${message.from}`, "aria-hidden": "true" }, initials(name)),
     el("header", {},
       el("strong", {}, name),
@@ -100,7 +101,9 @@ function one(message) {
       el("time", { datetime: message.at, title: moment(message.at) }, time(message.at)),
       message.edits ? el("span", { class: "edited", title: `last edited ${moment(message.edited_at)}` }, `edited ${message.edits}×`) : null,
       message.over_28_kb ? el("span", { class: "badge bad", title: "A Workflows message may have 28 KB" }, "over 28 KB") : null),
-    storyButton(message.id, { class: "story-link", "aria-label": `Story of ${message.summary || `what ${name} wrote`}` }, "Story"),
+    el("span", { class: "links" },
+      linkButton(message, { "aria-label": `Copy the link of ${said}` }),
+      storyButton(message, { class: "story-link", "aria-label": `Story of ${said}` }, "Story")),
     message.text ? el("p", { class: "text" }, message.text) : null,
     message.card ? card(message) : null);
 }

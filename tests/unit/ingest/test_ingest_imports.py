@@ -16,7 +16,7 @@ def _imported(statement: str) -> set[str]:
     """The modules that a fresh Python has after `statement`, with an environment that names no resource."""
     script = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
     path = os.pathsep.join((str(ROOT), str(ROOT / "layers" / "shared")))
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
         env={"PYTHONPATH": path, "PATH": os.environ["PATH"]},
         capture_output=True,

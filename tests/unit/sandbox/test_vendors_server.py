@@ -47,9 +47,7 @@ def base() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "sandbox.vendors", "--port", str(port), "--clock", "2026-11-22T08:00:00Z"]
-    process = subprocess.Popen(  # noqa: S603
-        command, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    )
+    process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
     try:
         _wait(process, port)
         yield f"http://127.0.0.1:{port}"

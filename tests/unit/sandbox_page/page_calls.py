@@ -23,7 +23,9 @@ class Answer:
         return json.loads(self.body)
 
 
-def get(app: ASGIApp, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+def get(
+    app: ASGIApp, path: str, headers: Mapping[str, str] | None = None, method: str = "GET", body: bytes = b""
+) -> Answer:
     """One request to 127.0.0.1."""
     sent = {"host": "127.0.0.1:8000", **(headers or {})}
     scope = {
@@ -40,7 +42,7 @@ def get(app: ASGIApp, path: str, headers: Mapping[str, str] | None = None, metho
     answer = Answer()
 
     async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":

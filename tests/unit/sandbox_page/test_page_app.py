@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from page_calls import get
 from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from sandbox.page.app import MOST_ENTRIES, create_page
+from sandbox.page.app import create_page
 from sandbox.page.made_up import MadeUp
 
-APIS = ("/api/channel", "/api/board", "/api/audit", "/api/summary")
+APIS = ("/api/books", "/api/channel", "/api/board", "/api/operations", "/api/place")
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +28,11 @@ def page(company: MadeUp) -> Starlette:
     return create_page(company)
 
 
-class Trail:
-    """Sources with nothing but a trail."""
+class Nothing:
+    """Sources of a sandbox in which nothing has happened."""
 
-    def __init__(self, entries: Sequence[Mapping[str, Any]] = ()) -> None:
-        self.entries = entries
+    def books(self) -> Mapping[str, Any]:
+        return {"many": 0, "records": []}
 
     def channels(self) -> Sequence[Mapping[str, Any]]:
         return []
@@ -39,14 +40,14 @@ class Trail:
     def board(self) -> Mapping[str, Any] | None:
         return None
 
-    def audit(self) -> Iterator[Mapping[str, Any]]:
-        yield from self.entries
+    def operations(self) -> Mapping[str, Any]:
+        return {}
 
-    def summary(self) -> Mapping[str, int]:
-        return {"accepted": 0, "delivered": 0, "waiting": 0, "gathered": 0, "parked": 0, "skipped": 0, "refused": 0}
+    def place(self) -> Mapping[str, str]:
+        return {"connection": "acme-eu", "environment": "demo.env"}
 
 
-class Broken(Trail):
+class Broken(Nothing):
     """Sources whose stand-ins are gone."""
 
     def board(self) -> Mapping[str, Any] | None:
@@ -100,34 +101,35 @@ def test_items_bring_their_subitems_and_where_they_were(page: Starlette) -> None
     assert len({group["color"] for group in board["groups"]}) == len(board["groups"]) == 2
 
 
-def test_trail_is_newest_first(page: Starlette) -> None:
-    """The trail is ordered by time, newest first, whatever order its source gives."""
-    times = [entry["at"] for entry in get(page, "/api/audit").json()["entries"]]
-    assert len(times) > 10
-    assert times == sorted(times, reverse=True)
+def test_books_show_what_a_bookkeeper_can_do(page: Starlette) -> None:
+    """The newest record comes first; what is settled is not paid again, and payments are not voided."""
+    books = get(page, "/api/books").json()
+    can = {one["number"]: one["can"] for one in books["records"]}
+    ids = [int(one["id"]) for one in books["records"]]
+    assert books["many"] == len(ids) > 5
+    assert ids == sorted(ids, reverse=True)
+    assert can["INV-000412"] == []
+    assert can["INV-000413"] == ["change", "pay", "void"]
+    assert can["000903"] == ["change"]
 
 
-def test_trail_has_an_end() -> None:
-    """A long trail is cut to its newest entries, and says so."""
-    start = datetime(2026, 11, 22, tzinfo=UTC)
-    entries = [{"at": f"{start + timedelta(seconds=n):%Y-%m-%dT%H:%M:%SZ}"} for n in range(MOST_ENTRIES + 1)]
-    answer = get(create_page(Trail(entries)), "/api/audit").json()
-    assert (len(answer["entries"]), answer["more"], answer["entries"][0]) == (MOST_ENTRIES, True, entries[-1])
-
-
-def test_summary_has_the_counts(page: Starlette) -> None:
-    """The header's figures come from the source as they are."""
-    assert get(page, "/api/summary").json() == {
+def test_operations_have_the_counts_and_what_is_wrong(page: Starlette) -> None:
+    """Figures come from the source as they are; a parked delivery rings; a refused call is named."""
+    found = get(page, "/api/operations").json()
+    assert found["counts"] == {
         "accepted": 22, "delivered": 40, "waiting": 0, "gathered": 3, "parked": 1, "skipped": 2, "refused": 1,
     }  # fmt: skip
+    assert [(one["name"], one["state"]) for one in found["alarms"]] == [("ParkedAlarm", "alarm")]
+    assert [one["reason"] for one in found["refused"]] == ["signature_wrong"]
+    assert {one["pane"] for one in found["switches"]} == {"zoho", "teams", "monday"}
 
 
-def test_refused_calls_stand_among_the_entries() -> None:
-    """A call that was turned away has its place in time, though its log writes times in another form."""
-    times = ["2026-11-22T07:52:14.600000Z", "2026-11-22T09:52:14.502000+02:00", "2026-11-22T07:52:14.400000Z"]
-    entries = [{"at": at, "outcome": "refused" if "+" in at else "delivered"} for at in times]
-    page = create_page(Trail([entries[1], entries[2], entries[0]]))
-    assert [entry["at"] for entry in get(page, "/api/audit").json()["entries"]] == times
+def test_messages_and_items_have_the_links_of_the_trail(page: Starlette) -> None:
+    """The link that `mlc audit show` takes stands at each card and each item."""
+    first = get(page, "/api/channel").json()["channels"][0]["messages"][0]
+    item = get(page, "/api/board").json()["board"]["items"][0]
+    assert first["link"].startswith("https://teams.")
+    assert item["link"] == f"https://harbour.monday.com/boards/1234567890/pulses/{item['id']}"
 
 
 def test_money_stands_where_people_look() -> None:
@@ -150,18 +152,30 @@ def test_news_changes_the_tag() -> None:
     """Whatever happens makes a new tag."""
     company = MadeUp(empty=True)
     page = create_page(company)
-    before = {path: get(page, path).headers["etag"] for path in APIS}
+    changing = [path for path in APIS if path != "/api/place"]
+    before = {path: get(page, path).headers["etag"] for path in changing}
     company.happen("invoice", 1)
-    after = {path: get(page, path, {"if-none-match": before[path]}) for path in APIS}
-    assert {path: answer.status for path, answer in after.items()} == dict.fromkeys(APIS, 200)
+    after = {path: get(page, path, {"if-none-match": before[path]}) for path in changing}
+    assert {path: answer.status for path, answer in after.items()} == dict.fromkeys(changing, 200)
 
 
 def test_empty_sandbox_answers() -> None:
     """Before anything happened every part answers with nothing, not with an error."""
-    page = create_page(Trail())
+    page = create_page(Nothing())
     assert get(page, "/api/channel").json() == {"channels": []}
     assert get(page, "/api/board").json() == {"board": None}
-    assert get(page, "/api/audit").json() == {"entries": [], "more": False}
+    assert get(page, "/api/books").json() == {"many": 0, "records": []}
+
+
+def test_widget_has_its_own_policy(company: MadeUp) -> None:
+    """What is mounted at /widget may be framed by the page; the page by nobody."""
+
+    async def widget(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response("x", headers={"Content-Security-Policy": "frame-ancestors 'self'"})(scope, receive, send)
+
+    page = create_page(company, widget=widget)
+    assert get(page, "/widget/").headers["content-security-policy"] == "frame-ancestors 'self'"
+    assert "frame-ancestors 'none'" in get(page, "/").headers["content-security-policy"]
 
 
 def test_source_in_trouble_is_a_503_that_keeps_secrets() -> None:
@@ -170,7 +184,7 @@ def test_source_in_trouble_is_a_503_that_keeps_secrets() -> None:
     answer = get(page, "/api/board")
     assert answer.status == 503
     assert answer.json() == {"error": "board cannot be read: ConnectionError"}
-    assert get(page, "/api/audit").status == 200
+    assert get(page, "/api/books").status == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/page.js", "/api/board", "/no-such-file", "/vendor/adaptivecards.min.js"])
@@ -188,7 +202,7 @@ def test_every_answer_is_guarded(page: Starlette, path: str) -> None:
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8000", "0.0.0.0:8000"])
 def test_other_names_are_refused(page: Starlette, host: str) -> None:
     """A name that was made to point at 127.0.0.1 reads nothing (DNS rebinding)."""
-    assert get(page, "/api/audit", {"host": host}).status == 400
+    assert get(page, "/api/books", {"host": host}).status == 400
 
 
 @pytest.mark.parametrize("path", ["/../app.py", "/%2e%2e/app.py", "/app.py", "/package.json", "/node.txt"])
@@ -199,7 +213,7 @@ def test_only_static_files_are_served(page: Starlette, path: str) -> None:
 
 @pytest.mark.parametrize("path", APIS)
 def test_page_only_looks(page: Starlette, path: str) -> None:
-    """The page changes nothing: other methods are refused."""
+    """Looking changes nothing: other methods are refused."""
     assert get(page, path, method="POST").status == 405
 
 

@@ -31,7 +31,7 @@ def run(module: str, calls: list[list[Any]]) -> list[Any]:
         f"import * as it from '{address(module)}';"
         f"console.log(JSON.stringify({json.dumps(calls)}.map(([name, ...given]) => it[name](...given))))"
     )
-    done = subprocess.run(  # noqa: S603 - our own script
+    done = subprocess.run(
         [command, "--input-type=module", "-e", script],
         capture_output=True, text=True, env={**os.environ, "TZ": "UTC"},
     )  # fmt: skip
@@ -94,15 +94,12 @@ def test_pills_are_readable() -> None:
 
 
 def test_names_stay_short() -> None:
-    """Of many people two are named; each once, and without the id that the trail has behind the name."""
+    """Of many people two are named, each once."""
     calls = [
         ["among", ["Asha Rao"]],
         ["among", ["Asha Rao", "ml-connector", "Asha Rao"]],
         ["among", ["Asha Rao", "ml-connector", "Jon Ek"]],
         ["among", ["A", "B", "C", "D"]],
-        ["person", "Asha Rao (e5f6a7b8-0000)"],
-        ["person", "Anna (Lisbon) Sá (77)"],
-        ["person", "an automation on monday"],
         ["initials", "Asha Rao"],
         ["initials", "ml-connector"],
         ["initials", " "],
@@ -110,77 +107,5 @@ def test_names_stay_short() -> None:
     ]
     assert run("format.js", calls) == [
         "Asha Rao", "Asha Rao and ml-connector", "Asha Rao, ml-connector and 1 other", "A, B and 2 others",
-        "Asha Rao", "Anna (Lisbon) Sá", "an automation on monday", "AR", "M", "?", [["Sent", 2], ["Paid", 1]],
+        "AR", "M", "?", [["Sent", 2], ["Paid", 1]],
     ]  # fmt: skip
-
-
-ENTRY = {
-    "module": "invoice", "record_id": "415", "number": "INV-1", "event": "invoice.partially_paid", "by": "",
-    "destination": "finance", "outcome": "delivered", "operation": "update", "version": "v~f", "external_id": "7",
-}  # fmt: skip
-ANSWERED = ENTRY | {
-    "event": "reply", "outcome": "acknowledged", "operation": "", "by": "Asha Rao (e5)",
-    "version": "2026-11-22T09:31:48Z~8",
-}  # fmt: skip
-CHANGED = ANSWERED | {"event": "item.status", "outcome": "changed", "by": "an automation on monday"}
-TOLD = ENTRY | {"operation": "digest", "external_id": "9"}
-DIGEST = ENTRY | {
-    "module": "digest", "record_id": "finance.busy-20261122T0944Z", "number": "", "event": "digest.posted",
-    "operation": "create", "external_id": "9",
-}  # fmt: skip
-
-
-def test_trail_says_who_did_what() -> None:
-    """What people did stands with their names, in the list and in the story; the rest with what became of it."""
-    entries = [ENTRY, ANSWERED, CHANGED, TOLD, TOLD | {"outcome": "accepted"}, ENTRY | {"outcome": "gathered"}]
-    assert run("trail.js", [["sentence", entry] for entry in entries]) == [
-        "Updated in finance", "Asha Rao answered in finance", "An automation on monday changed it in finance",
-        "Told in a digest in finance", "Told in a digest in finance", "Waits for a digest in finance",
-    ]  # fmt: skip
-    assert run("trail.js", [["happened", entry] for entry in (ENTRY, ANSWERED, CHANGED, DIGEST)]) == [
-        "partially paid", "Asha Rao answered", "An automation on monday changed it", "posted",
-    ]  # fmt: skip
-
-
-def test_trail_says_when_people_did_it() -> None:
-    """An answer was given before it was written down: its own time is told, of nothing else."""
-    answered, other = run("trail.js", [["since", ANSWERED], ["since", ENTRY]])
-    assert "22 November 2026" in answered
-    assert "09:31:48" in answered
-    assert other == ""
-
-
-def test_digest_has_a_name() -> None:
-    """A digest is called by its kind and its time, a record by its number, a note by what it is for."""
-    daily = DIGEST | {"record_id": "finance.daily-20201121T1600Z"}
-    names = run("trail.js", [["title", entry] for entry in (DIGEST, daily, ENTRY, ENTRY | {"module": "feedback"})])
-    assert names[0].startswith("Digest of a busy minute, ")
-    assert names[0].endswith("09:44")
-    assert names[1:] == ["Daily digest, 21 Nov, 16:00", "Invoice INV-1", "Note on INV-1"]
-
-
-def test_message_of_a_digest_leads_to_the_digest() -> None:
-    """What a digest told has its message's id too; the message's story is the digest's, which lists what it told."""
-    trail = [TOLD, DIGEST, ENTRY]
-    behind, own, nothing, told, none = run(
-        "trail.js",
-        [["behind", trail, "9"], ["behind", trail, "7"], ["behind", trail, "1"], ["told", trail, [DIGEST]],
-         ["told", trail, [TOLD]]],
-    )  # fmt: skip
-    assert (behind["module"], own["operation"], nothing) == ("digest", "update", None)
-    assert (told, none) == ([TOLD], [])
-
-
-def test_a_digest_is_one_row_of_the_list() -> None:
-    """What it told is in its own row, also that it was gathered before; what still waits is one row, with how many."""
-    told = [TOLD | {"delivery": name} for name in "ab"]
-    before = [each | {"outcome": "gathered", "operation": "create", "external_id": "", "reason": "x"} for each in told]
-    waits = [ENTRY | {"outcome": "gathered", "delivery": name, "reason": "for y"} for name in "cd"]
-    alone = ENTRY | {"delivery": "e", "reason": ""}
-    (rows,) = run("trail.js", [["listed", [*waits, *told, DIGEST, *before, alone]]])
-    assert rows == [waits[0] | {"waits": 2}, DIGEST | {"tells": 2}, alone]
-
-
-def test_what_a_digest_out_of_sight_told_is_listed() -> None:
-    """The list holds the newest entries only: without the digest's own row, nothing else would say it."""
-    assert run("trail.js", [["listed", [TOLD]]]) == [[TOLD]]

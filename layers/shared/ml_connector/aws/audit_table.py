@@ -25,12 +25,13 @@ _FIELDS = tuple(field.name for field in fields(AuditEntry) if field.name not in 
 
 
 class AuditTable:
-    """Writes entries; `mlc audit` reads them back."""
+    """Writes entries; `mlc audit` and the widget read them. `page`: how many of one read, else as many as fit."""
 
-    def __init__(self, client: DynamoDBClient, table: str, retention: timedelta) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, retention: timedelta, page: int | None = None) -> None:
         self._client = client
         self._table = table
         self._retention = retention
+        self._page = page
 
     def put(self, entry: AuditEntry) -> dict[str, Any]:
         """The write of one entry, for a transaction with the row that it tells of. An entry is never written over."""
@@ -51,9 +52,11 @@ class AuditTable:
         """The UTC day `YYYY-MM-DD` of and before which entries may have expired."""
         return f"{now - self._retention:%Y-%m-%d}"
 
-    def of_record(self, connection: str, module: str, record_id: str) -> Iterator[AuditEntry]:
-        """Oldest first."""
-        return self._query("pk", f"{connection}#{module}#{record_id}")
+    def of_record(
+        self, connection: str, module: str, record_id: str, *, newest_first: bool = False
+    ) -> Iterator[AuditEntry]:
+        """Oldest first, if not asked otherwise."""
+        return self._query("pk", f"{connection}#{module}#{record_id}", newest_first=newest_first)
 
     def of_connection(self, connection: str) -> set[str]:
         """Keys of all its records. Reads the whole table."""
@@ -62,6 +65,13 @@ class AuditTable:
     def of_day(self, connection: str, day: str, *, newest_first: bool = True) -> Iterator[AuditEntry]:
         """Of a UTC day `YYYY-MM-DD`."""
         return self._query("time_pk", f"{connection}#{day}", index="time", newest_first=newest_first)
+
+    def written_since(self, connection: str, since: str, until: str) -> Iterator[AuditEntry]:
+        """Written from one UTC time to another (`2026-11-22T08:00:00Z`), newest first, read as they are taken."""
+        day, first = datetime.fromisoformat(until).date(), datetime.fromisoformat(since).date()
+        while day >= first:
+            yield from self._query("time_pk", f"{connection}#{day}", index="time", newest_first=True, since=since)
+            day -= timedelta(days=1)
 
     def of_external_id(self, external_id: str) -> Iterator[AuditEntry]:
         """From a Teams message id or a monday item id back to the Zoho record, oldest first."""
@@ -83,6 +93,7 @@ class AuditTable:
             ExpressionAttributeNames={"#key": key, **({"#at": "at"} if later else {})},
             ExpressionAttributeValues={":value": {"S": value}, **later},
             ScanIndexForward=not newest_first,
+            PaginationConfig={"PageSize": self._page} if self._page else {},
             # The trail itself is read as it is now: `mlc audit verify` compares it with the rows.
             **({"IndexName": index} if index else {"ConsistentRead": True}),
         )

@@ -37,5 +37,5 @@ class BoardHooks:
 
 def _installed(row: Mapping[str, Any]) -> Installed:
     connection, _, board = row["sk"].rpartition("#")
-    texts = {name: str(row.get(name, "")) for name in ("user", "looked_at", "reason")}
+    texts = {name: str(row.get(name, "")) for name in ("user", "host", "looked_at", "reason")}
     return Installed(connection, board, json.loads(row["ids"]), signed=row.get("signed") == "1", **texts)

@@ -13,6 +13,7 @@ channels               <name>#<id>      a Teams channel's name, and since when i
 attention              <name>#<vendor>  since when a token needs a person, and whether one was told
 notices#<name>         <matter>         what people have been told (TTL; notices_table.py)
 cursor#<name>          <track>          how far reconcile has read a list, and what it has left open
+silence                <name>           what is known of its webhooks, and whether it is silent (silence_rows.py)
 completeness           <name>           how far the last month has been counted, and whether it was told
 reconcile              <name>           when it is reconciled next, and what is known of its day
 organizations          <name>           what each connection is connected to, since when and by whom
@@ -57,6 +58,12 @@ class ConnectionsTable:
             return Connection.from_data(json.loads(item["data"])) if item else None
 
         return self._cached(f"c#{name}", read)
+
+    def read_lately(self, name: str) -> Connection | None:
+        """As it is remembered here, without a call: for what must neither cost nor fail."""
+        hit = self._cache.get(f"c#{name}")
+        connection: Connection | None = hit[1] if hit else None
+        return connection
 
     def endpoint(self, token_hash: str) -> Endpoint | None:
         def read() -> Endpoint | None:

@@ -78,7 +78,7 @@ class DeliveriesTable:
             row["ConditionExpression"] = "attribute_not_exists(pk)"
         with_it: list[dict[str, Any]] = []
         if entry is not None:
-            assert self._audit is not None, "made for reading only"  # noqa: S101
+            assert self._audit is not None, "made for reading only"  # noqa: S101 (for mypy)
             with_it.append({"Put": self._audit.put(entry)})
         with_it += [shelf_table.put(self._table, put)] if put else []
         with_it += [shelf_table.delete(self._table, taken)] if taken else []

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 
 from ml_connector.aws.connections_table import ConnectionsTable
-from ml_connector.webhook_setup import Installed
+from ml_connector.webhook_plan import Installed
 
 _NAMES = tuple(field.name for field in fields(Installed))
 

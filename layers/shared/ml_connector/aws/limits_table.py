@@ -55,6 +55,11 @@ class LimitsTable:
         except Refused as later:
             return later.view
 
+    def get(self, key: str) -> View:
+        """A budget's numbers; none if nothing was counted of it lately."""
+        row = self._client.get_item(TableName=self._table, Key={"pk": {"S": f"limit#{key}"}}).get("Item", {})
+        return _view(row)
+
     def all(self) -> dict[str, View]:
         """Every budget's numbers, by its key. Reads the whole table."""
         pages = self._client.get_paginator("scan").paginate(

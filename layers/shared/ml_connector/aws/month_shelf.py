@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from ml_connector.aws.connections_table import ConnectionsTable
-from ml_connector.completeness import Tally
 from ml_connector.month_end import Progress
+from ml_connector.tally import Tally
 
 
 class MonthShelf:

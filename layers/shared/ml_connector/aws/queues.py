@@ -108,3 +108,12 @@ def _batches(deliveries: Sequence[Delivery]) -> Iterator[list[SendMessageBatchRe
         size += len(body)
     if batch:
         yield batch
+
+
+def counts(client: SQSClient, url: str) -> tuple[int, int]:
+    """Messages that can be received, and hidden ones: about so many, says SQS."""
+    answer = client.get_queue_attributes(
+        QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    )
+    known = answer["Attributes"]
+    return int(known["ApproximateNumberOfMessages"]), int(known["ApproximateNumberOfMessagesNotVisible"])

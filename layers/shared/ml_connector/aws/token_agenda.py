@@ -33,9 +33,11 @@ class TokenAgenda:
             state=due.state,
             reason=due.reason,
             command=due.command,
+            expires_at=due.expires_at,
         )
 
 
 def _due(row: Mapping[str, Any]) -> Due:
     connection, _, kind = row["sk"].partition("#")
-    return Due(connection, kind, row["due_at"], row["state"], row.get("reason", ""), row.get("command", ""))
+    told = {name: row.get(name, "") for name in ("reason", "command", "expires_at")}
+    return Due(connection, kind, row["due_at"], row["state"], **told)

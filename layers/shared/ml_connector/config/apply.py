@@ -101,7 +101,7 @@ def _same_organization(current: Mapping[str, Any], compiled: Mapping[str, Any], 
     raise ConfigError(
         f"connection {name!r} is connected to organization {before[0]} ({before[1]}), and the file names {after[0]} "
         f"({after[1]}). Another organization needs a file of its own, with another name at `connection`. If this one "
-        f"was wrong from the start, give its access back first: mlc auth revoke zoho {name}"
+        f"was wrong from the start, give its access back first: mlc auth revoke {name} zoho"
     )
 
 

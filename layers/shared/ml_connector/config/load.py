@@ -8,29 +8,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from ml_connector.config.model import (
-    Author,
-    Column,
-    Conditions,
-    ConnectionFile,
-    Microsoft,
-    Monday,
-    Retry,
-    Route,
-    Teams,
-    Zoho,
-    ZohoComment,
-)
+from ml_connector.config.model import ConnectionFile, Strict
+from ml_connector.destinations import KINDS
 from ml_connector.errors import ConfigError
 
 MAX_BYTES = 256 * 1024
 
-_MODELS: tuple[type[BaseModel], ...] = (
-    ConnectionFile, Zoho, Microsoft, Teams, Author, Monday, ZohoComment, Column, Route, Conditions, Retry,
-)  # fmt: skip
-_KEYS = sorted({field.alias or name for model in _MODELS for name, field in model.model_fields.items()})
+_KEYS = sorted({field.alias or name for model in Strict.__subclasses__() for name, field in model.model_fields.items()})
 
 _TABLE = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]")
 _KEY = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z0-9_.-]+))\s*=""")
@@ -175,7 +161,7 @@ def _message(fault: Any, path: tuple[str, ...], connection: str) -> str:
         case "union_tag_invalid":
             return _choice(context["expected_tags"], context["tag"])
         case "union_tag_not_found":
-            return "is missing: teams, monday or zoho_comment"
+            return f"is missing: {', '.join(KINDS)}"
         case "string_pattern_mismatch":
             return PATTERNS[context["pattern"]]
         case kind if kind in _LIMITS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import partial
@@ -103,14 +104,22 @@ class Zoho(Strict):
     """The Zoho Books organization."""
 
     region: Literal["us", "eu", "in", "au", "jp", "ca", "cn", "sa", "ae"] = Field(description="Data centre.")
-    organization_id: str = Field(pattern=r"^\d{4,20}$", description="As under Settings > Organization in Zoho Books.")
+    organization_id: str = Field(
+        pattern=r"^\d{4,20}$",
+        description="As under Settings > Organization in Zoho Books.",
+        examples=["20064550123"],
+    )
     base_currency: str | None = Field(
         default=None,
         pattern=r"^[A-Z]{3}$",
         description="The organization's own currency, for foreign documents; found out once it is connected.",
+        examples=["EUR"],
     )
     modules: tuple[str, ...] = Field(
-        default=CORE, min_length=1, description=f"Kinds of records to carry, of {', '.join(MODULES)}."
+        default=CORE,
+        min_length=1,
+        description=f"Kinds of records to carry, of {', '.join(MODULES)}.",
+        examples=[["invoice", "bill"]],
     )
     enrich: Literal["missing", "always", "never"] = Field(
         default=ZOHO["enrich"],
@@ -122,16 +131,24 @@ class Zoho(Strict):
         description="Ask for the rights to install webhooks by API (ZohoBooks.settings.*). Without: by hand.",
     )
     reconcile_share: int = Field(
-        default=ZOHO["reconcile_share"], ge=1, le=80, description="Percent of a day's API calls that reconcile may use."
+        default=ZOHO["reconcile_share"],
+        ge=1,
+        le=80,
+        description="Percent of a day's API calls that reconcile may use.",
+        examples=[40],
     )
     reserve: int = Field(
         default=ZOHO["reserve"],
         ge=0,
         le=80,
         description="Percent of a day's API calls left to your other integrations.",
+        examples=[30],
     )
     webhooks_per_day: int = Field(
-        default=ZOHO["webhooks_per_day"], ge=1, description="How many webhooks Zoho sends a day, as your plan says."
+        default=ZOHO["webhooks_per_day"],
+        ge=1,
+        description="How many webhooks Zoho sends a day, as your plan says.",
+        examples=[500],
     )
 
     @field_validator("modules")
@@ -143,20 +160,32 @@ class Zoho(Strict):
         return modules
 
 
-assert set(Zoho.model_fields["region"].annotation.__args__) == set(REGIONS)  # type: ignore[union-attr]  # noqa: S101
+assert set(Zoho.model_fields["region"].annotation.__args__) == set(REGIONS)  # type: ignore[union-attr]  # noqa: S101 (mlc only)
 
 
 class Microsoft(Strict):
     """The app registration that the bot posts with."""
 
-    tenant_id: Guid
-    client_id: Guid
+    tenant_id: Guid = Field(
+        description="Directory (tenant) id of the app registration.",
+        examples=["6f1d2c3b-0000-4000-a000-0000000000aa"],
+    )
+    client_id: Guid = Field(
+        description="Application (client) id of the app registration.",
+        examples=["b0a7c1de-0000-4000-a000-0000000000bb"],
+    )
     cloud: Literal["global", "gcc", "gcch", "dod", "china"] = Field(
         default="global", description="Where the tenant is; gcch is GCC High. Tokens of one cloud work in no other."
     )
+    secret_ends: date | None = Field(
+        default=None,
+        description="The day on which the client secret or certificate ends, as Entra ID shows it where it was made: "
+        "the alarm SecretEndsAlarm tells a month before.",
+        examples=["2027-11-22"],
+    )
 
 
-assert set(Microsoft.model_fields["cloud"].annotation.__args__) == set(CLOUDS)  # type: ignore[union-attr]  # noqa: S101
+assert set(Microsoft.model_fields["cloud"].annotation.__args__) == set(CLOUDS)  # type: ignore[union-attr]  # noqa: S101 (mlc only)
 
 
 class Author(Strict):
@@ -164,8 +193,10 @@ class Author(Strict):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
 
-    id: Guid = Field(description="The user's object id in Entra ID.")
-    name: str = Field(alias="displayName", min_length=1, max_length=256)
+    id: Guid = Field(description="The user's object id in Entra ID.", examples=["e5f6a7b8-0000-4000-a000-0000000000ee"])
+    name: str = Field(
+        alias="displayName", min_length=1, max_length=256, description="The name shown.", examples=["Books"]
+    )
 
 
 def _fact(name: str) -> str:
@@ -183,11 +214,13 @@ class Card(Strict):
         default=words.SHOWN,
         max_length=20,
         description=f"Facts to list, of {', '.join(words.FIELDS)} and custom.<API name>. The id is always there.",
+        examples=[["due", "balance", "custom.cf_project"]],
     )
     labels: dict[str, Annotated[str, Field(min_length=1, max_length=60)]] = Field(
         default={},
         description=f"Other words for fields, record types, {', '.join(words.PHRASES)}, many.<record type>, "
         "status.<word>, mode.<word>.",
+        examples=[{"due": "Pay by", "status.overdue": "Late"}],
     )
     title: TitleTemplate = Field(
         default=words.TITLE,
@@ -195,8 +228,11 @@ class Card(Strict):
         max_length=200,
         description=f"With {', '.join(f'{{{name}}}' for name in words.TITLE_PLACEHOLDERS)}; "
         "the headline says what happened.",
+        examples=["{party}: {headline}"],
     )
-    lines: int = Field(default=MAX_LINES, ge=0, le=20, description="Line items shown; the others fold into a link.")
+    lines: int = Field(
+        default=MAX_LINES, ge=0, le=20, description="Line items shown; the others fold into a link.", examples=[5]
+    )
     replies: bool = Field(default=True, description="Tell in the thread, too, what has happened to the record.")
 
     @field_validator("fields")
@@ -229,7 +265,7 @@ class Card(Strict):
 
 LocalTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-assert Weekday.__args__ == DAYS  # type: ignore[attr-defined]  # noqa: S101
+assert Weekday.__args__ == DAYS  # type: ignore[attr-defined]  # noqa: S101 (mlc only)
 
 
 class Quiet(Strict):
@@ -237,9 +273,13 @@ class Quiet(Strict):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
 
-    since: LocalTime | None = Field(default=None, alias="from", description='As "19:00".')
-    to: LocalTime | None = Field(default=None, description='As "07:00"; on the next day if it is not later than from.')
-    days: tuple[Weekday, ...] = Field(default=(), description="Days that are quiet as a whole; six at most.")
+    since: LocalTime | None = Field(default=None, alias="from", description="When it begins.", examples=["19:00"])
+    to: LocalTime | None = Field(
+        default=None, description="When it ends; on the next day if it is not later than from.", examples=["07:00"]
+    )
+    days: tuple[Weekday, ...] = Field(
+        default=(), description="Days that are quiet as a whole; six at most.", examples=[["sat", "sun"]]
+    )
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -260,29 +300,42 @@ class Digest(Strict):
         ge=0,
         le=60,
         description="New messages a minute above which they are gathered into one; 0: never.",
+        examples=[30],
     )
     quiet: Quiet | None = Field(default=None, description="Hours in which they are gathered for one when these end.")
     daily: LocalTime | None = Field(
-        default=None, description="When to post the day's figures: what was made and paid, is due, overdue, parked."
+        default=None,
+        description="When to post the day's figures: what was made and paid, is due, overdue, parked.",
+        examples=["08:00"],
     )
 
 
 class Teams(Strict):
     """A Teams channel, one person's chat with the bot, or people's activity feeds."""
 
-    type: Literal["teams"]
+    type: Literal["teams"] = Field(description="Says that this destination is in Microsoft Teams.")
     transport: Literal["bot", "workflows", "delegated", "graph_import", "activity"] = Field(
         default="bot",
         description="bot: as an installed Teams app. workflows: a webhook, which only posts. delegated: as a service "
         "account that signed in once. graph_import: into a channel in migration mode. activity: a notification to "
         "people, beside a channel.",
     )
-    team_id: Guid | None = Field(default=None, description="The team's group id; makes links to messages work.")
-    channel_id: str | None = Field(default=None, pattern=r"^19:[^/?#\s]+@thread\.(tacv2|skype)$")
+    team_id: Guid | None = Field(
+        default=None,
+        description="The team's group id; makes links to messages work.",
+        examples=["c4e5f6a7-0000-4000-a000-0000000000cc"],
+    )
+    channel_id: str | None = Field(
+        default=None,
+        pattern=r"^19:[^/?#\s]+@thread\.(tacv2|skype)$",
+        description="The channel's id; with team_id, and as both stand in the channel's link.",
+        examples=["19:finance0000000000000000000000001@thread.tacv2"],
+    )
     person: Person | None = Field(
         default=None,
         description="bot only, in place of team_id and channel_id: whose chat with the bot gets the messages; object "
         "id, or an address, which takes the permission User.ReadBasic.All.",
+        examples=["asha.rao@example.com"],
     )
     edits: bool = Field(
         default=False,
@@ -291,7 +344,10 @@ class Teams(Strict):
     )
     author: Author | None = Field(default=None, description="graph_import only.")
     people: tuple[Person, ...] = Field(
-        default=(), max_length=100, description="activity only: object ids, or the address of a single one."
+        default=(),
+        max_length=100,
+        description="activity only: object ids, or the address of a single one.",
+        examples=[["e5f6a7b8-0000-4000-a000-0000000000ee"]],
     )
     card: Card | None = Field(default=None, description="Leave it out for cards as they come.")
     digest: Digest | None = Field(default=None, description="What is told together. For channels that get cards.")
@@ -334,19 +390,23 @@ class Column(Strict):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
 
-    source: Expression = Field(alias="from", description="JMESPath into the record, e.g. `amount` or `custom.cf_x`.")
-    type: ColumnType
+    source: Expression = Field(
+        alias="from", description="JMESPath into the record: a fact's name is enough.", examples=["custom.cf_project"]
+    )
+    type: ColumnType = Field(description="What kind of column it is on the board.")
     labels: dict[str, Annotated[str, Field(min_length=1)] | int] = Field(
         default={},
         description="Zoho's word to the board's label, or to its id as a number; `*` for all others. In a people "
         "column: a name to a user's id, or to `team:<id>`.",
+        examples=[{"overdue": "Stuck", "paid": 1}],
     )
     currency: Currency | None = Field(
         default=None,
         description="numbers only: the column is for documents in this currency, so that its sum means something.",
+        examples=["EUR"],
     )
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(
-        default=None, description="phone only: whose numbers they are, such as US; monday checks them."
+        default=None, description="phone only: whose numbers they are; monday checks them.", examples=["US"]
     )
 
     @model_validator(mode="after")
@@ -419,39 +479,58 @@ State = Annotated[str, Field(pattern=r"^(\*|([a-z_]+\.)?[A-Za-z][A-Za-z _-]*)$")
 class Monday(Strict):
     """A monday.com board."""
 
-    type: Literal["monday"]
-    board_id: int = Field(gt=0)
+    type: Literal["monday"] = Field(description="Says that this destination is on monday.com.")
+    board_id: int = Field(gt=0, description="The number in the board's address.", examples=[1234567890])
     plan: Literal["free", "basic", "standard", "pro", "enterprise"] = Field(
         default="basic", description="The account's plan: how many calls a minute and a day are made at most."
     )
     reserve: int = Field(
-        default=5, ge=0, le=90, description="Percent of a day's calls left to whoever else needs some."
+        default=5, ge=0, le=90, description="Percent of a day's calls left to whoever else needs some.", examples=[20]
     )
     account: str | None = Field(
         default=None,
         pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
         description="The account's name, as in <name>.monday.com: cards lead to the board until there is an item.",
+        examples=["harbour"],
     )
-    group: str = Field(default="", description="Id of the group that new items go to; empty: the board's first.")
+    group: str = Field(
+        default="", description="Id of the group that new items go to; empty: the board's first.", examples=["topics"]
+    )
     groups: dict[State, GroupId] = Field(
         default={},
         description="Ids of groups by `invoice.paid`, `paid`, `invoice` or `*`: the first of these that there is. An "
         "item moves when its state does.",
+        examples=[{"invoice": "topics", "paid": "group_mm1a2b3c"}],
     )
-    external_id_column: ColumnId = Field(default="zb_doc_id", description="Text column that names the Zoho record.")
+    external_id_column: ColumnId = Field(
+        default="zb_doc_id", description="Text column that names the Zoho record.", examples=["text_mm1a2b3c"]
+    )
     create_labels: bool = Field(default=False, description="Let monday make missing status and dropdown labels.")
-    columns: dict[ColumnId, Column] = Field(default_factory=default_columns)
-    also: dict[ColumnId, Column] = Field(default={}, description="Columns beside those, or in place of one of them.")
-    without: tuple[ColumnId, ...] = Field(default=(), description="Columns of them that the board does not have.")
+    columns: dict[ColumnId, Column] = Field(
+        default_factory=default_columns,
+        description="The whole mapping, by ids of columns; left out: that of `mlc monday board create`.",
+        examples=[{"numbers4": {"from": "amount", "type": "numbers"}}],
+    )
+    also: dict[ColumnId, Column] = Field(
+        default={},
+        description="Columns beside those, or in place of one of them.",
+        examples=[{"eur": {"from": "amount", "type": "numbers", "currency": "EUR"}}],
+    )
+    without: tuple[ColumnId, ...] = Field(
+        default=(), description="Columns of them that the board does not have.", examples=[["zb_rate"]]
+    )
     lines: Literal["subitems", "text", "none"] = Field(
         default="subitems",
         description="Line items: as subitems; as text in the column that comes from lines_text, which takes no further "
         "call; or left out.",
     )
-    line_id_column: ColumnId = Field(default="zb_line_id", description="Text column of subitems with Zoho's line id.")
+    line_id_column: ColumnId = Field(
+        default="zb_line_id", description="Text column of subitems with Zoho's line id.", examples=["text_mm4d5e6f"]
+    )
     line_columns: dict[ColumnId, Column] = Field(
         default_factory=default_line_columns,
         description="The subitems' columns, from position, name, quantity, rate, total or zoho.<field> of the line.",
+        examples=[{"numbers7": {"from": "total", "type": "numbers"}}],
     )
     payments: Literal["own", "invoice", "both"] = Field(
         default="own",
@@ -465,6 +544,7 @@ class Monday(Strict):
     feedback: str | None = Field(
         default=None,
         description="A zoho_comment destination: what people do to an item's status is noted on its Zoho record.",
+        examples=["notes"],
     )
     manage_webhooks: bool = Field(
         default=True, description="Let `mlc webhooks install` make the board's webhooks; else they are made by hand."
@@ -498,13 +578,14 @@ class Monday(Strict):
 class ZohoComment(Strict):
     """A note on the Zoho record itself, which your customers do not see."""
 
-    type: Literal["zoho_comment"]
+    type: Literal["zoho_comment"] = Field(description="Says that this destination is the Zoho record's comments.")
     text: NoteTemplate = Field(
         default=TEXT,
         min_length=1,
         max_length=LENGTH,
         description=f"What it says, with {', '.join(f'{{{name}}}' for name in PLACEHOLDERS)}; "
         f"at most {LENGTH} characters of it, a marker before them included.",
+        examples=["{title}: told to {destinations}"],
     )
 
 
@@ -514,24 +595,44 @@ Destination = Annotated[Teams | Monday | ZohoComment, Field(discriminator="type"
 class Conditions(Strict):
     """All of them must hold."""
 
-    min_amount: Decimal | None = Field(default=None, description="At least so much, in the document's own currency.")
-    max_amount: Decimal | None = Field(default=None, description="At most so much, in the document's own currency.")
+    min_amount: Decimal | None = Field(
+        default=None, description="At least so much, in the document's own currency.", examples=[10000]
+    )
+    max_amount: Decimal | None = Field(
+        default=None, description="At most so much, in the document's own currency.", examples=[99.5]
+    )
     min_base_amount: Decimal | None = Field(
-        default=None, description="At least so much in the organization's currency, at the document's rate."
+        default=None,
+        description="At least so much in the organization's currency, at the document's rate.",
+        examples=[10000],
     )
     max_base_amount: Decimal | None = Field(
-        default=None, description="At most so much in the organization's currency, at the document's rate."
+        default=None,
+        description="At most so much in the organization's currency, at the document's rate.",
+        examples=[500],
     )
-    currency: tuple[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], ...] | None = Field(default=None, min_length=1)
-    status: tuple[str, ...] | None = Field(default=None, min_length=1, description="Zoho's words; case is ignored.")
+    currency: tuple[Currency, ...] | None = Field(
+        default=None, min_length=1, description="One of these.", examples=[["EUR", "CHF"]]
+    )
+    status: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="One of Zoho's words; case is ignored.", examples=[["overdue"]]
+    )
     party: tuple[str, ...] | None = Field(
-        default=None, min_length=1, description="Names; * stands for anything, case is ignored."
+        default=None,
+        min_length=1,
+        description="One of these names; * stands for anything, case is ignored.",
+        examples=[["Harbour*"]],
     )
     office: tuple[str, ...] | None = Field(
-        default=None, min_length=1, description="Zoho's locations or branches; as names of parties."
+        default=None,
+        min_length=1,
+        description="One of Zoho's locations or branches; as names of parties.",
+        examples=[["Hamburg"]],
     )
     custom: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] | None = Field(
-        default=None, description="Custom field's API name to values; as names of parties."
+        default=None,
+        description="Custom field's API name to values; as names of parties.",
+        examples=[{"cf_project": ["Quay*"]}],
     )
 
     @model_validator(mode="after")
@@ -546,9 +647,14 @@ class Conditions(Strict):
 class Route(Strict):
     """Which events go where."""
 
-    events: tuple[EventPattern, ...] = Field(default=("*",), min_length=1)
-    when: Conditions = Conditions()
-    to: tuple[str, ...] = Field(min_length=1)
+    events: tuple[EventPattern, ...] = Field(
+        default=("*",),
+        min_length=1,
+        description="`<module>.<what happened>`; * stands for anything.",
+        examples=[["invoice.*", "bill.paid"]],
+    )
+    when: Conditions = Field(default=Conditions(), description="Left out: always.")
+    to: tuple[str, ...] = Field(min_length=1, description="Names of destinations.", examples=[["finance", "ledger"]])
 
 
 class Retry(Strict):
@@ -559,34 +665,50 @@ class Retry(Strict):
         description="If the destination cannot be asked: park, and a person looks; or repeat, and mark it in the audit "
         "as a possible duplicate.",
     )
-    base_seconds: float = Field(default=2, gt=0, le=60, description="Longest wait before the first retry.")
-    cap_seconds: float = Field(default=6 * 3600, gt=0, le=11 * 3600, description="Longest wait between two attempts.")
+    base_seconds: float = Field(
+        default=2, gt=0, le=60, description="Longest wait before the first retry.", examples=[5]
+    )
+    cap_seconds: float = Field(
+        default=6 * 3600, gt=0, le=11 * 3600, description="Longest wait between two attempts.", examples=[3600]
+    )
     horizon_hours: float = Field(
-        default=76, gt=0, le=300, description="How long a delivery is tried before it is parked; 76 bridge a weekend."
+        default=76,
+        gt=0,
+        le=300,
+        description="How long a delivery is tried before it is parked; 76 bridge a weekend.",
+        examples=[24],
     )
 
 
 class ConnectionFile(Strict):
     """One Zoho Books organization and all that belongs to it."""
 
-    connection: Slug
+    connection: Slug = Field(
+        description="The connection's name, for good: what is delivered is remembered under it.", examples=["acme-eu"]
+    )
     locale: Locale = Field(
-        default="en", description="How amounts and dates are written, such as de, de-CH or en-US; en is of no country."
+        default="en",
+        description="How amounts and dates are written, such as de, de-CH or en-US; en is of no country.",
+        examples=["de-CH"],
     )
-    time_zone: TimeZone = Field(default="UTC", description="Such as Europe/Berlin.")
+    time_zone: TimeZone = Field(
+        default="UTC", description="Of due dates, quiet hours and digests.", examples=["Europe/Berlin"]
+    )
     admin: Slug | None = Field(
-        default=None, description="The Teams destination that is told when a person must act (a revoked token, a cap)."
+        default=None,
+        description="The Teams destination that is told when a person must act (a revoked token, a cap).",
+        examples=["finance"],
     )
-    zoho: Zoho
-    microsoft: Microsoft | None = None
+    zoho: Zoho = Field(description="The organization that the records come from.")
+    microsoft: Microsoft | None = Field(default=None, description="For every way into Teams but workflows.")
     destinations: dict[Slug, Destination] = Field(
         default={},
         min_length=1,
         description="Places, by names of yours. Without them, and without routes, there are addresses and access only.",
     )
     routing: Literal["all", "first"] = Field(default="all", description="Every matching route, or the first one only.")
-    routes: tuple[Route, ...] = Field(default=(), min_length=1)
-    retry: Retry = Retry()
+    routes: tuple[Route, ...] = Field(default=(), min_length=1, description="Rules, in order.")
+    retry: Retry = Field(default=Retry(), description="Left out: as it is best for most.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

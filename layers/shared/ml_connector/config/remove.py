@@ -15,7 +15,7 @@ from ml_connector.aws.secrets import SecretStore
 from ml_connector.connections import token_hash
 
 PURPOSES = ("webhooks", "graph", "boards", "zoho", "microsoft", "monday", "workflows")
-_OWN_ROW = ("reconcile", "completeness", "boards")
+_OWN_ROW = ("silence", "reconcile", "completeness", "boards")
 """Lists of the schedules with one row per connection."""
 _SEVERAL_ROWS = ("tokens", "attention", "channels", "digests")
 """And with several: `<connection>#<something>`. Those of `subscriptions` and `board_webhooks` are their schedules' to

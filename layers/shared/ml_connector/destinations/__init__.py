@@ -1,6 +1,7 @@
 """Destinations: one module per kind, each settings, a pure renderer and a thin sender. None knows another.
 
-A new kind is one module and one line here, one in ml_connector.config.destinations, one in the contract tests.
+A new kind is one module, its settings in ml_connector.config.model, and one line here and in the contract tests:
+docs/adding-a-destination.md.
 The module is imported when a connection first uses it, so a cold start pays only for what is used.
 """
 

@@ -70,15 +70,20 @@ class Answer:
 
 
 class Http:
-    """Calls hosts of `allowed` (shell patterns). `sandbox` is the base address of the stand-ins, "" in production."""
+    """Calls hosts of `allowed` (shell patterns). `sandbox` is the base address of the stand-ins, "" in production.
+
+    `too_many` hears of each host that refuses a call with 429.
+    """
 
     def __init__(
         self,
         allowed: frozenset[str],
         sandbox: str = "",
         monotonic: Callable[[], float] = time.monotonic,
+        too_many: Callable[[str], None] = lambda host: None,
     ) -> None:
         self._allowed = allowed
+        self._too_many = too_many
         self._sandbox = sandbox.rstrip("/")
         self._monotonic = monotonic
         self._session = requests.Session()
@@ -136,6 +141,8 @@ class Http:
             raise Unknown(f"{host}: the connection broke ({type(error).__name__})") from None
         finally:
             self._last = self._monotonic()
+        if answer.status == 429:
+            self._too_many(host)
         if 300 <= answer.status < 400:
             raise Undeliverable(f"{host} answered with a redirect, which we do not follow", answer.status)
         return answer

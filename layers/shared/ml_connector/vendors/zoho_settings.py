@@ -14,7 +14,8 @@ from typing import Any
 from ml_connector.connections import Connection
 from ml_connector.errors import RetryLater, Unknown
 from ml_connector.vendors.zoho_api import DOES_NOT_EXIST, Refused, ZohoApi, listed, more
-from ml_connector.webhook_setup import NameTaken, RulesUnavailable, ZohoRule, ZohoWebhook
+from ml_connector.webhook_plan import ZohoRule, ZohoWebhook
+from ml_connector.webhook_setup import NameTaken, RulesUnavailable
 
 PACE = 0.6
 """Seconds between two calls: what works in practice."""

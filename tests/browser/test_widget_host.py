@@ -1,0 +1,190 @@
+"""CloudWatch's part in the sandbox, in a browser: what it carries out of a function's HTML, and what it does not."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from sandbox.page.widget import create_widget
+
+pytestmark = pytest.mark.browser
+
+WIDGET, RETRY = "arn:widget", "arn:retry"
+
+
+def action(said: object = None, **attributes: str) -> str:
+    told = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    return f"<cwdb-action{told}>{said if isinstance(said, str) else json.dumps(said or {})}</cwdb-action>"
+
+
+@dataclass
+class Functions:
+    """Two functions that answer with `html`, and what they were asked."""
+
+    html: str = "<p>nothing yet</p>"
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def __call__(self, function: str, event: Mapping[str, Any]) -> str:
+        self.calls.append((function, dict(event)))
+        return self.html
+
+    def asked(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """The last call: function, parameters, and the context that came with them."""
+        function, event = self.calls[-1]
+        return (
+            function,
+            {name: value for name, value in event.items() if name != "widgetContext"},
+            event["widgetContext"],
+        )
+
+
+@pytest.fixture
+def functions() -> Functions:
+    return Functions()
+
+
+@pytest.fixture
+def address(functions: Functions) -> Iterator[str]:
+    app = Starlette(routes=[Mount("/widget", create_widget(functions, WIDGET, frozenset({RETRY})))])
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/widget/"
+        server.should_exit = True
+        thread.join(timeout=5)
+
+
+@pytest.fixture
+def page(chrome: Browser) -> Iterator[Page]:
+    context = chrome.new_context(color_scheme="dark", reduced_motion="reduce")
+    context.set_default_timeout(10_000)
+    yield context.new_page()
+    context.close()
+
+
+def test_nothing_of_the_html_runs(page: Page, address: str, functions: Functions) -> None:
+    """Scripts, handlers, frames and script links are taken out; were one left, the page's policy would stop it."""
+    functions.html = (
+        "<p id=text onclick='document.title=1' onmouseover='document.title=2'>text</p>"
+        "<script>document.title=3</script>"
+        "<img src=x onerror='document.title=4'><iframe srcdoc='<script>parent.document.title=5</script>'></iframe>"
+        "<a href='javascript:document.title=6'>link</a><svg onload='document.title=7'></svg>"
+        "<base href='//evil.example'>"
+    )
+    page.goto(address)
+    page.locator("#text").click()
+    page.get_by_text("link").click()
+    expect(page).to_have_title("Audit trail")
+    assert page.locator("#widget script, #widget iframe, #widget base").count() == 0
+    names = page.locator("#widget *").evaluate_all("all => all.flatMap(one => one.getAttributeNames())")
+    assert [name for name in names if name.startswith("on") or name == "href"] == []
+
+
+def test_buttons_call_with_their_parameters_and_the_form(page: Page, address: str, functions: Functions) -> None:
+    """The form's fields, theme, width and time zone come with every call; the answer takes the page's place."""
+    functions.html = (
+        "<form><input name=what value=INV-1><select name=state><option>parked</select></form>"
+        f'<a class="btn" role="button" tabindex="0">Go</a>{action({"view": "search"}, action="call", endpoint=RETRY)}'
+    )
+    page.goto(address)
+    page.get_by_text("Go").wait_for()
+    functions.html = "<h3>there</h3>"
+    page.get_by_text("Go").press("Enter")
+    expect(page.locator("h3")).to_have_text("there")
+    function, params, context = functions.asked()
+    assert (function, params) == (RETRY, {"view": "search"})
+    assert context["forms"] == {"all": {"what": "INV-1", "state": "parked"}}
+    assert (context["theme"], context["timezone"]["offsetISO"][0]) == ("dark", "+")
+    assert context["width"] > 100
+
+
+def test_enter_in_a_field_presses_the_main_button(page: Page, address: str, functions: Functions) -> None:
+    """And sends no form anywhere."""
+    functions.html = (
+        "<form><input name=what><a class='btn btn-primary' role=button tabindex=0>Search</a>"
+        f"{action({'view': 'search'}, action='call', endpoint=WIDGET)}</form>"
+    )
+    page.goto(address)
+    page.locator("input").fill("INV-2")
+    functions.html = "<h3>found</h3>"
+    page.locator("input").press("Enter")
+    expect(page.locator("h3")).to_have_text("found")
+    assert functions.asked()[2]["forms"] == {"all": {"what": "INV-2"}}
+    assert page.url == address
+
+
+def test_confirmation_is_asked_first(page: Page, address: str, functions: Functions) -> None:
+    """Cancel calls nothing, OK calls once."""
+    functions.html = f"<a>Send</a>{action({'a': 1}, action='call', endpoint=RETRY, confirmation='Really?')}"
+    page.goto(address)
+    page.get_by_text("Send").click()
+    expect(page.locator("#confirm-text")).to_have_text("Really?")
+    page.get_by_text("Cancel").click()
+    assert [function for function, _ in functions.calls if function == RETRY] == []
+    page.get_by_text("Send").click()
+    functions.html = "<h3>done</h3>"
+    page.get_by_test_id("confirm").click()
+    expect(page.locator("h3")).to_have_text("done")
+    assert [function for function, _ in functions.calls if function == RETRY] == [RETRY]
+
+
+def test_popups_leave_the_page(page: Page, address: str, functions: Functions) -> None:
+    """With the action's own HTML, or with a function's; by a double click, where that is asked for."""
+    functions.html = (
+        f"<p>page</p><a>More</a>{action('<b>more of it</b>', display='popup')}"
+        f"<i>Ask</i>{action(action='call', endpoint=WIDGET, display='popup', event='dblclick')}"
+    )
+    page.goto(address)
+    page.get_by_text("More", exact=True).click()
+    expect(page.locator("#popup-content b")).to_have_text("more of it")
+    page.get_by_text("Close").click()
+    page.get_by_text("Ask").click()
+    expect(page.locator("#popup")).not_to_be_visible()
+    functions.html = "<b>told</b>"
+    page.get_by_text("Ask").dblclick()
+    expect(page.locator("#popup-content b")).to_have_text("told")
+    expect(page.locator("#widget p")).to_have_text("page")
+
+
+def test_it_keeps_itself_fresh_where_it_is(page: Page, address: str, functions: Functions) -> None:
+    """It asks again for what is open, but takes nothing from under somebody who reads or types."""
+    functions.html = f"<a>Next</a>{action({'view': 'parked'}, action='call', endpoint=WIDGET)}"
+    page.goto(address)
+    page.get_by_text("Next").click()
+    functions.html = "<form><input name=what></form><p>second</p>"
+    expect(page.get_by_text("second")).to_be_visible()
+    assert functions.asked()[:2] == (WIDGET, {"view": "parked"})
+    page.locator("input").fill("INV")
+    functions.html = "<p>third</p>"
+    before = len(functions.calls)
+    page.wait_for_timeout(4000)
+    assert len(functions.calls) == before
+    expect(page.locator("input")).to_have_value("INV")
+
+
+def test_what_a_button_did_is_not_done_again(page: Page, address: str, functions: Functions) -> None:
+    """Refreshing asks the widget's own function only."""
+    functions.html = f"<a>Send</a>{action({'a': 1}, action='call', endpoint=RETRY)}"
+    page.goto(address)
+    page.get_by_text("Send").click()
+    page.wait_for_timeout(4000)
+    assert [function for function, _ in functions.calls].count(RETRY) == 1
+    assert functions.calls[-1][0] == RETRY
+
+
+def test_an_address_begins_with_a_search(page: Page, address: str, functions: Functions) -> None:
+    """As the page's own buttons use it."""
+    page.goto(f"{address}?find=https%3A%2F%2Facme.monday.com%2F1")
+    page.get_by_text("nothing yet").wait_for()
+    assert functions.asked()[1] == {"view": "search", "what": "https://acme.monday.com/1"}
