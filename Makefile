@@ -8,7 +8,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_NO_PROGRESS := 1
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test check audit bench soak screenshots docs build deploy vendor-schemas lock clean
+.PHONY: help setup demo test check audit bench soak screenshots docs build environment deploy vendor-schemas lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -93,10 +93,12 @@ ifneq ($(origin ENV),command line)
 ENV := default
 endif
 
-deploy: export DEPLOY_ARGS = $(ARGS)
-deploy: setup ## build, then `sam deploy`: ENV=dev is one of samconfig.toml; ROLLOUT=Canary10Percent5Minutes; docs/deploy.md
+environment: # before any set-up: a mistyped name shall not cost minutes
 	@grep -qxF '[$(ENV).deploy.parameters]' samconfig.toml || { echo "samconfig.toml has no environment $(ENV); it has:" \
 	  $$(sed -nE 's/^\[(.+)\.deploy\.parameters\]$$/\1/p' samconfig.toml) >&2; exit 2; }
+
+deploy: export DEPLOY_ARGS = $(ARGS)
+deploy: environment setup ## build, then `sam deploy`: ENV=dev is one of samconfig.toml; ROLLOUT=Canary10Percent5Minutes; docs/deploy.md
 	@scripts/build
 	.venv/bin/sam deploy --config-env $(ENV)$(if $(AWS_REGION), --region $(AWS_REGION)) $(ARGS)
 

@@ -20,7 +20,7 @@ from ml_connector.audit import Outcome
 from ml_connector.ports import AuditEntry
 from mlc import trail
 from mlc.options import AsJson, Name, date_option, on_stack
-from mlc.output import Exit, cell, console, fail, json_text, line, near, plain, problems, say, table, watch
+from mlc.output import Exit, answered, cell, console, fail, json_text, line, near, plain, problems, say, table, watch
 from mlc.stack import Stack
 
 group = typer.Typer(no_args_is_help=True, help="What happened to which record, and where it went.")
@@ -29,7 +29,7 @@ What = Annotated[str, typer.Argument(help="Document number, Zoho id, Teams messa
 WhatOrAll = Annotated[str | None, typer.Argument(help="Number, id or link of one record; all if left out.")]
 Whats = Annotated[
     list[str] | None,
-    typer.Argument(help="Numbers, ids or links of records; all if left out.", metavar="[WHAT]..."),
+    typer.Argument(help="Numbers, ids or links of records; all if left out.", metavar="WHAT"),
 ]
 COLUMNS = tuple(field.name for field in fields(AuditEntry))
 
@@ -46,6 +46,12 @@ def _outcome(text: str) -> Outcome:
     if text not in set(Outcome):
         raise typer.BadParameter(f"{text!r} is no outcome; {near(text, Outcome)}")
     return Outcome(text)
+
+
+def _format(text: str) -> Format:
+    if text not in set(Format):
+        raise typer.BadParameter(f"{text!r} is no format; there are {', '.join(Format)}")
+    return Format(text)
 
 
 State = Annotated[
@@ -103,7 +109,8 @@ def audit_show(at: Stack, connection: Name, what: What, as_json: AsJson = False)
     at.connection(connection)
     entries = trail.story(at.audit, at.deliveries, connection, what)
     if not entries:
-        fail(f"nothing is known of {what!r} in connection {connection!r}", Exit.FOUND_PROBLEMS)
+        foreign = "; it is no link to a record in Zoho Books, Teams or monday.com" if stories.foreign(what) else ""
+        fail(f"nothing is known of {what!r} in connection {connection!r}{foreign}", Exit.FOUND_PROBLEMS)
     say(entries, as_json=as_json, people=lambda: trail.show(entries))
 
 
@@ -149,7 +156,14 @@ def audit_export(
     until: Annotated[datetime | None, date_option("--until", "Last UTC day; today if left out.")] = None,
     state: State = None,
     form: Annotated[
-        Format | None, typer.Option("--format", help="By the file's name if left out, else ndjson.")
+        Format | None,
+        typer.Option(
+            "--format",
+            parser=_format,
+            metavar="FORMAT",
+            autocompletion=lambda: list(Format),
+            help=f"{', '.join(Format)}; by the file's name if left out, else ndjson.",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", dir_okay=False, help="A file, there when it is whole; else stdout.")
@@ -202,6 +216,7 @@ def _by_name(file: Path | None) -> Format:
 @contextmanager
 def _target(file: Path | None) -> Iterator[TextIO]:
     if file is None:
+        answered()
         try:
             yield sys.stdout
         except BrokenPipeError:

@@ -106,8 +106,8 @@ def connections_rollback(
     held = versions(at.connections, connection)
     wanted = next((each for each in held if each.version == version), None)
     if wanted is None:
-        known = ", ".join(str(each.version) for each in reversed(held)) or "none"
-        fail(f"version {version} of {connection!r} is not kept; there are {known}", Exit.FOUND_PROBLEMS)
+        known = f"kept: {', '.join(str(each.version) for each in reversed(held)) or 'none'}"
+        fail(f"version {version} of {connection!r} is not kept; {known}", Exit.FOUND_PROBLEMS)
     compiled = once_more(wanted)
     now = in_force(at.connections, connection)
     changed = differences(now.data if now else {}, compiled)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Annotated
 
@@ -18,9 +18,9 @@ from mlc import doctor_file, doctor_limits, doctor_stack, doctor_zoho
 from mlc.doctor_stack import SITE_CHECKS, Site
 from mlc.findings import SECONDS, Finding, State, Task, Verdict, run, verdict
 from mlc.options import AsJson, on_stack
-from mlc.output import Exit, line, near, say
+from mlc.output import Exit, line, named, near, say
 from mlc.patient import Check, Patient
-from mlc.stack import Stack
+from mlc.stack import NoStack, Stack
 
 FIRST = 4.0
 """Seconds for the stack itself, without which nothing else can be looked at."""
@@ -90,12 +90,22 @@ def examine(
     if not patients:
         none = "no connection is applied"
         found.append(Finding("connection", "", "wrong", none, "nothing is taken in", ("mlc connections apply FILE",)))
-    return found
+    only = patients[0].name if len(patients) == 1 else ""
+    return [_called(each, each.connection or only) for each in found]
+
+
+def _called(finding: Finding, connection: str) -> Finding:
+    """With the connection's name in what is to be typed, if it is known which one it is."""
+    types = tuple(each.replace("CONNECTION", connection or "CONNECTION") for each in finding.type)
+    return replace(finding, what=named(finding.what, connection), type=types)
 
 
 def _stack(at: Stack, known: list[str]) -> Verdict:
     """The stack itself; fills in the connections that it has, if it is one that this mlc can read."""
-    said = doctor_stack.version_and_state(at)
+    try:
+        said = doctor_stack.version_and_state(at)
+    except NoStack as error:
+        return Verdict("wrong", str(error), "nothing else was looked at", (f"mlc doctor --stack {error.nearest}",))
     if doctor_stack.readable(at):
         known.extend(at.connections.names())
     return said

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -18,8 +19,9 @@ from zoneinfo import available_timezones
 import typer
 
 from ml_connector.errors import ConfigError
-from ml_connector.modules import CORE, MODULES
+from ml_connector.modules import CORE, EVENTS, MODULES
 from ml_connector.regions import REGIONS
+from ml_connector.routing import hears
 from mlc import options
 from mlc.monday_toml import text_of
 from mlc.options import AsJson
@@ -33,19 +35,24 @@ _CHANNEL = r"19:[^/?#\s]+@thread\.(tacv2|skype)"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`words` tell what is asked and what is wrong with an answer that `pattern` does not take whole."""
+    """`words` tell what is asked, `rule` what an answer must be that `pattern` does not take whole."""
 
     words: str
     pattern: str
+    rule: str
     default: str | Callable[[Mapping[str, str]], str] = ""
     """Itself, or by the answers before it."""
     wanted: Callable[[Mapping[str, str]], bool] = lambda answers: True
     """Whether it is asked at all, after the answers before it."""
-    known: Callable[[str], bool] = lambda answer: True
-    """What the pattern cannot tell."""
+    wrong: Callable[[str, Mapping[str, str]], str] = lambda answer, answers: ""
+    """What the pattern cannot tell, after the answers before it: why it will not do; "" if it will."""
 
     def proposed(self, answers: Mapping[str, str]) -> str:
         return self.default if isinstance(self.default, str) else self.default(answers)
+
+    def fault(self, answer: str, answers: Mapping[str, str]) -> str:
+        """Why the answer will not do; "" if it will."""
+        return self.wrong(answer, answers) if re.fullmatch(self.pattern, answer) else f"it must be {self.rule}"
 
 
 def _teams(*transports: str) -> Callable[[Mapping[str, str]], bool]:
@@ -54,6 +61,10 @@ def _teams(*transports: str) -> Callable[[Mapping[str, str]], bool]:
 
 def _or(words: Sequence[str]) -> str:
     return "|".join(map(re.escape, words))
+
+
+def _one_of(words: Iterable[str]) -> str:
+    return f"one of {', '.join(words)}"
 
 
 def _list_of(words: str) -> str:
@@ -86,31 +97,91 @@ def _is_zone(name: str) -> bool:
     return not known or name in known
 
 
+def _no_zone(name: str, answers: Mapping[str, str]) -> str:
+    if _is_zone(name):
+        return ""
+    return f"there is no time zone {name!r}; {_perhaps(name, available_timezones(), 'Europe/Berlin')}"
+
+
+def _no_events(text: str, answers: Mapping[str, str]) -> str:
+    unknown = [each for each in _split(text) if not hears([each], EVENTS)]
+    if unknown and text != NONE:
+        return f"{unknown[0]!r} matches no event; {_perhaps(unknown[0], EVENTS, 'invoice.created or bill.*')}"
+    return ""
+
+
+def _no_board_events(text: str, answers: Mapping[str, str]) -> str:
+    return _no_events(text, answers) or (_nothing_sent(answers) if text == NONE else "")
+
+
+def _no_board(board: str, answers: Mapping[str, str]) -> str:
+    if board != NONE:
+        return ""
+    if answers["teams"] == NONE:
+        return "a connection needs a destination: a way into Teams, or a board"
+    return _nothing_sent(answers)
+
+
+def _nothing_sent(answers: Mapping[str, str]) -> str:
+    """With nothing for the board."""
+    return "no event goes to Teams, so some must go to a board" if answers.get("teams_events", NONE) == NONE else ""
+
+
+def _perhaps(given: str, known: Iterable[str], such: str) -> str:
+    close = get_close_matches(given, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"they are called like {such}"
+
+
+NONE = "none"
 _EVENTS = _list_of(r"[a-z_*]+(\.[A-Za-z_ *-]+)?")
+_EVENTS_RULE = "* for all, none, or events with commas between them, such as invoice.created, bill.*"
+_ID = "a GUID, such as 6f1d2c3b-0000-4000-a000-0000000000aa"
 _BY_APP = _teams("bot", "delegated")
 QUESTIONS: Mapping[str, Question] = {
-    "connection": Question("Name of the connection, such as acme-eu", r"[a-z][a-z0-9-]{1,39}"),
-    "data_centre": Question(f"Zoho's data centre ({', '.join(REGIONS)})", _or(list(REGIONS)), "eu"),
-    "organization": Question("Organization id in Zoho Books (Settings > Organization), or a link into it", r"\d{4,20}"),
+    "connection": Question(
+        "Name of the connection, such as acme-eu", r"[a-z][a-z0-9-]{1,39}",
+        "2 to 40 small letters, digits and -, a letter first",
+    ),
+    "data_centre": Question(
+        f"Zoho's data centre ({', '.join(REGIONS)})", _or(list(REGIONS)), _one_of(REGIONS), "eu"
+    ),
+    "organization": Question(
+        "Organization id in Zoho Books (Settings > Organization), or a link into it", r"\d{4,20}",
+        "4 to 20 digits, or a link of Zoho Books that has them",
+    ),
     "time_zone": Question(
-        "Time zone of quiet hours and digests, such as Europe/Berlin", r"[A-Za-z]\S*", _zone, known=_is_zone
+        "Time zone of quiet hours and digests, such as Europe/Berlin", r"[A-Za-z]\S*", "a name such as Europe/Berlin",
+        _zone, wrong=_no_zone,
     ),
-    "modules": Question("Modules, with commas between them", _list_of(_or(list(MODULES))), ",".join(CORE)),
-    "teams": Question(f"Way into Teams ({', '.join(TRANSPORTS)}; see docs/teams.md)", _or(TRANSPORTS), "bot"),
-    "channel": Question("Link to the channel (in Teams: … > Copy link), or its id", _CHANNEL, wanted=_BY_APP),
-    "team": Question("Group id of the team", _GUID, wanted=_BY_APP),
-    "tenant": Question("Tenant id in Entra ID", _GUID, wanted=_BY_APP),
-    "client": Question("Client id of your app registration", _GUID, wanted=_BY_APP),
+    "modules": Question(
+        "Modules, with commas between them", _list_of(_or(list(MODULES))),
+        f"some of these, with commas between them: {', '.join(MODULES)}", ",".join(CORE),
+    ),
+    "teams": Question(
+        f"Way into Teams ({', '.join(TRANSPORTS)}; see docs/teams.md)", _or(TRANSPORTS), _one_of(TRANSPORTS), "bot"
+    ),
+    "channel": Question(
+        "Link to the channel (in Teams: … > Copy link), or its id", _CHANNEL,
+        "a link to a channel, or an id such as 19:…@thread.tacv2", wanted=_BY_APP,
+    ),
+    "team": Question("Group id of the team", _GUID, _ID, wanted=_BY_APP),
+    "tenant": Question("Tenant id in Entra ID", _GUID, _ID, wanted=_BY_APP),
+    "client": Question("Client id of your app registration", _GUID, _ID, wanted=_BY_APP),
     "teams_events": Question(
-        "Events for Teams, such as invoice.created, bill.paid; * for all",
-        _EVENTS,
-        "*",
-        lambda it: it["teams"] != "none",
+        "Events for Teams, such as invoice.created, bill.paid; * for all, none for none", _EVENTS, _EVENTS_RULE, "*",
+        lambda it: it["teams"] != NONE, _no_events,
     ),
-    "board": Question("Link to the monday board, or its id; none for no board", r"[1-9]\d{0,18}|none", "none"),
-    "plan": Question(f"Plan of the monday account ({', '.join(PLANS)})", _or(PLANS), "basic", _has_board),
-    "board_events": Question("Events for the board", _EVENTS, "*", _has_board),
-}
+    "board": Question(
+        "Link to the monday board, or its id; none for no board", rf"[1-9]\d{{0,18}}|{NONE}",
+        "a link to a board, its number, or none", NONE, wrong=_no_board,
+    ),
+    "plan": Question(
+        f"Plan of the monday account ({', '.join(PLANS)})", _or(PLANS), _one_of(PLANS), "basic", _has_board
+    ),
+    "board_events": Question(
+        "Events for the board; * for all, none for none", _EVENTS, _EVENTS_RULE, "*", _has_board, _no_board_events
+    ),
+}  # fmt: skip
 
 
 def from_link(name: str, answer: str) -> dict[str, str]:
@@ -147,31 +218,30 @@ def gather(given: Mapping[str, str | None], ask: Callable[[str, Question, str], 
         if not question.wanted(answers):
             answers.pop(name, None)
         elif name in answers:
-            if not _fits(question, answers[name]):
-                raise ConfigError(f"{_option(name)} {answers[name]!r} will not do: {question.words}")
+            if fault := question.fault(answers[name], answers):
+                raise ConfigError(f"{_option(name)} {answers[name]!r} will not do: {fault}")
         elif ask:
-            answers |= _asked(name, question, question.proposed(answers), ask)
+            answers |= _asked(name, question, answers, ask)
         elif proposed := question.proposed(answers):
             answers[name] = proposed
         else:
             missing.append(_option(name))
     if missing:
         raise ConfigError(f"there is no terminal to ask at: give {', '.join(missing)}")
-    if answers["teams"] == "none" and answers["board"] == "none":
-        raise ConfigError("a connection needs a destination: a way into Teams, or a board")
+    if fault := _no_board(answers["board"], answers):
+        raise ConfigError(fault)
     return answers
 
 
-def _asked(name: str, question: Question, proposed: str, ask: Callable[[str, Question, str], str]) -> dict[str, str]:
+def _asked(
+    name: str, question: Question, before: Mapping[str, str], ask: Callable[[str, Question, str], str]
+) -> dict[str, str]:
     while True:
-        answers = from_link(name, ask(name, question, proposed))
-        if all(_fits(QUESTIONS[each], value) for each, value in answers.items()):
+        answers = from_link(name, ask(name, question, question.proposed(before)))
+        faults = [fault for each, value in answers.items() if (fault := QUESTIONS[each].fault(value, before))]
+        if not faults:
             return answers
-        problems.print(f"that will not do: {literal(question.words)}", style="red", soft_wrap=True)
-
-
-def _fits(question: Question, answer: str) -> bool:
-    return re.fullmatch(question.pattern, answer) is not None and question.known(answer)
+        problems.print(f"that will not do: {literal(faults[0])}", style="red", highlight=False, soft_wrap=True)
 
 
 def _option(name: str) -> str:
@@ -223,7 +293,7 @@ def written(answers: Mapping[str, str]) -> str:
         )
     routes: dict[str, list[str]] = {}
     for key, name in (("teams_events", "finance"), ("board_events", "ledger")):
-        if key in answers:
+        if answers.get(key, NONE) != NONE:
             routes.setdefault(_listed(_split(answers[key])), []).append(name)
     parts += [
         "[[routes]]                           # conditions, such as amounts: docs/routes.md\n"
@@ -288,9 +358,15 @@ def init(
     text = written(answers)
     from ml_connector.config.load import parse
 
-    parse(text.encode(), str(target))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            parse(text.encode(), str(target))
+        except ConfigError as error:
+            draft = target.with_name(f"{target.name}.draft")
+            draft.write_text(text, encoding="utf-8")
+            kept = f"{target} is not written; your answers are kept in {draft}: put it right and rename it"
+            fail(f"{error}\n{kept}", Exit.FOUND_PROBLEMS)
         with target.open("x", encoding="utf-8") as out:
             out.write(text)
     except FileExistsError:

@@ -29,13 +29,14 @@ from mlc import (
 )
 from mlc import credentials as keys
 from mlc import parked as waiting
-from mlc.options import AsJson, Name, Yes, event_named, on_stack, sure, terminal, word
-from mlc.output import Exit, console, fail, friendly, line, printable, problems, say
+from mlc.options import AsJson, Name, NameOrOnly, Yes, event_named, on_stack, sure, terminal, word
+from mlc.output import Exit, Root, console, fail, friendly, line, printable, problems, say
 from mlc.stack import Stack
 
 # pydantic, boto3 and requests are imported by the commands that need them: `mlc --help` shall not wait for them.
 
 app = typer.Typer(
+    cls=Root,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,  # a traceback may hold secrets
@@ -69,7 +70,7 @@ app.command("reconcile", epilog="Example: mlc reconcile acme-eu --report --from 
 WhatParked = Annotated[str, typer.Argument(help="Its id in `mlc parked list`, a Zoho id or a document number.")]
 Whats = Annotated[
     list[str] | None,
-    typer.Argument(help="Ids in `mlc parked list`, Zoho ids or document numbers.", metavar="[WHAT]..."),
+    typer.Argument(help="Ids in `mlc parked list`, Zoho ids or document numbers.", metavar="WHAT"),
 ]
 Destination = Annotated[str, typer.Option("--destination", help="Only for this destination.")]
 Reason = Annotated[str, typer.Option("--reason", help="Only if the reason contains this.")]
@@ -147,6 +148,9 @@ def preview(
 ) -> None:
     """Show the event, the routes taken and what would be sent there. Nothing is sent; AWS is not needed."""
     event_named(event)
+    if payload.suffix == ".toml":
+        fail(f"{payload} is a connection file; preview takes a payload, such as examples/invoice.json: "
+             f"mlc preview examples/invoice.json --event {event} --connection {payload}", Exit.USAGE)  # fmt: skip
     file = connection or DEFAULT_CONNECTION
     if connection is None and not file.exists():
         fail(f"there is no {file} here; name a connection file with --connection", Exit.FOUND_PROBLEMS)
@@ -185,17 +189,18 @@ def send_test(
 @on_stack
 def parked_list(
     at: Stack,
-    connection: Name,
+    connection: NameOrOnly = "",
     what: Whats = None,
     destination: Destination = "",
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """What waits, why, and until when it is kept. Looking takes nothing away."""
+    connection = connection or at.only()
     queue = at.parked
     wanted = parked_desk.Wanted(connection, what or (), destination, reason, unreadable=True)
     with queue.looking() as found:
-        rows = [each.row for each in found if wanted(each)]
+        rows = [waiting.named(each.row, connection) for each in found if wanted(each)]
     if not rows:
         _known(at, connection, destination)
 
@@ -221,7 +226,7 @@ def parked_show(
     queue = at.parked
     with queue.looking() as found:
         rows = [
-            each.row | ({"message": each.content} if message else {})
+            waiting.named(each.row, connection) | ({"message": each.content} if message else {})
             for each in found
             if parked_desk.Wanted(connection, [what])(each)
         ]

@@ -24,6 +24,7 @@ StackName = Annotated[str, typer.Option("--stack", envvar="MLC_STACK", help="Nam
 Profile = Annotated[str | None, typer.Option("--profile", envvar="AWS_PROFILE", help="AWS profile.")]
 Region = Annotated[str | None, typer.Option("--region", envvar="AWS_REGION", help="AWS region.")]
 Name = Annotated[str, typer.Argument(help="Name of the connection.")]
+NameOrOnly = Annotated[str, typer.Argument(help="Name of the connection; the only one may be left out.")]
 File = Annotated[
     Path, typer.Argument(help="A connection file, such as connections/example.toml.", exists=True, dir_okay=False)
 ]

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from difflib import SequenceMatcher, get_close_matches
 from enum import IntEnum
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 from ml_connector.errors import ConfigError, ConnectorError
 
@@ -48,9 +50,18 @@ class Exit(IntEnum):
 def say(data: Any, *, as_json: bool, people: Callable[[], None]) -> None:
     """`data` as one JSON document, or whatever `people` prints."""
     if as_json:
+        answered()
         typer.echo(json_text(data, indent=2))
     else:
         people()
+
+
+_ANSWERED = ContextVar("answered", default=False)
+
+
+def answered() -> None:
+    """From here on stdout belongs to the command's answer: a refusal after it stands on stderr only."""
+    _ANSWERED.set(True)
 
 
 def json_text(data: Any, **layout: Any) -> str:
@@ -87,6 +98,14 @@ def minutes(span: timedelta) -> str:
     if seconds < 120:
         return f"{seconds} seconds"
     return f"{seconds // 60} minutes" if seconds < 7200 else f"{seconds // 3600} hours"
+
+
+def named(text: str, connection: str) -> str:
+    """A reason in whose commands to type the connection has its name: who wrote it did not know which one it is."""
+    return _NAMELESS.sub(lambda found: f"{found[1]}{connection}", text) if connection else text
+
+
+_NAMELESS = re.compile(r"(`mlc [^`]*?)\bCONNECTION\b")
 
 
 def literal(text: object) -> str:
@@ -190,9 +209,46 @@ def blocks(rows: Iterable[Mapping[str, str]]) -> None:
             line(f"  {name:<8}{value}")
 
 
+class Refused(typer.Exit):
+    """The command ends with a sentence, which stands on stderr already."""
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(code)
+        self.message = message
+
+
 def fail(message: str, code: Exit = Exit.FAILED) -> NoReturn:
     problems.print(printable(message), style="red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(code)
+    raise Refused(message, code)
+
+
+_Usage: Any = typer.BadParameter.__bases__[0]
+"""What typer raises for all wrong usage; it has no public name."""
+
+
+class Root(TyperGroup):
+    """All commands: what one refuses is told to programs as well, and what lacks is told with the command's example."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta["as_json"] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        def tell(message: str, code: int) -> None:
+            if ctx.meta["as_json"] and not _ANSWERED.get():
+                typer.echo(json_text({"error": message, "exit": code}, indent=2))
+
+        _ANSWERED.set(False)
+        try:
+            return super().invoke(ctx)
+        except Refused as end:
+            tell(end.message, end.exit_code)
+            raise
+        except _Usage as error:
+            if isinstance(error, typer.BadParameter) and not error.message and error.ctx:  # an argument lacks
+                error.message = error.ctx.command.epilog or ""
+            tell(error.format_message(), Exit.USAGE)
+            raise
 
 
 def friendly(command: Callable[P, R]) -> Callable[P, R]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from mlc import output
 from mlc.output import console, lines, printable
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ def identity(session: boto3.Session) -> str:
         return f"{getpass.getuser()} ({session.client('sts').get_caller_identity()['Arn']})"
     except (BotoCoreError, ClientError, OSError, KeyError):
         return "somebody"
+
+
+def named(row: dict[str, Any], connection: str) -> dict[str, Any]:
+    """Its reason names the connection in the commands that it tells to type."""
+    return row | {"reason": output.named(row["reason"], connection)}
 
 
 def show(rows: Iterable[dict[str, Any]]) -> None:

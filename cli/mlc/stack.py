@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class NoStack(ConfigError):
+    """There is no stack of this name; `nearest` may have been meant ("NAME" if none is near)."""
+
+    def __init__(self, message: str, nearest: str) -> None:
+        super().__init__(message)
+        self.nearest = nearest
+
+
 @dataclass
 class Stack:
     """One stack in one account and region. AWS_ENDPOINT_URL points at a local AWS."""
@@ -65,10 +74,11 @@ class Stack:
             stacks = client.describe_stacks(StackName=self.name)["Stacks"]
         except client.exceptions.ClientError as error:
             if "does not exist" in str(error):
-                raise ConfigError(
+                others = self._others(client)
+                raise NoStack(
                     f"there is no stack {self.name!r} in {self.session.region_name}: name it with --stack or "
-                    f"MLC_STACK, its region with --region, its account with --profile; "
-                    f"{near(self.name, self._others(client))}"
+                    f"MLC_STACK, its region with --region, its account with --profile; {near(self.name, others)}",
+                    next(iter(get_close_matches(self.name, others, n=1)), "NAME"),
                 ) from error
             raise
         return dict(stacks[0])
@@ -227,6 +237,17 @@ class Stack:
         known = self.connections.names()
         way_out = near(name, known) if known else "none is applied yet: mlc connections apply FILE"
         raise ConfigError(f"there is no connection {name!r}; {way_out}")
+
+    def only(self) -> str:
+        """The name of the one connection that is applied. Raises ConfigError with the names if there are others."""
+        known = self.connections.names()
+        if len(known) == 1:
+            return known[0]
+        raise ConfigError(
+            f"say which connection: {', '.join(sorted(known))}"
+            if known
+            else "no connection is applied yet: mlc connections apply FILE"
+        )
 
     def webhook_address(self, token: str) -> str:
         return f"{self.webhook_url}/zoho/{token}"

@@ -162,17 +162,25 @@ def closed(at: Stack, now: datetime) -> Iterator[dict[str, str]]:
 # --- for people ----------------------------------------------------------------------------------------------------
 
 
+_NOTES = {
+    Outcome.UNKNOWN: "no answer came; it is looked up and tried again",
+    Outcome.PARKED: "within this hour, whether put right by now or not; those that wait stand above",
+}
+"""Outcomes that do not speak for themselves, told if there are any."""
+
+
 def screen(found: Mapping[str, Any]) -> RenderableType:
     held = found["queue"]
     oldest = held["oldest_seconds"]
     head = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
     head.title = f"{found['stack']}  {found['at'][:19].replace('T', ' ')} UTC"
-    for name in ("in the queue", "under way or waiting", "oldest", "parked", "failed schedules"):
+    for name in ("in the queue", "under way or waiting", "oldest", "parked now", "failed schedules"):
         head.add_column(name)
+    empty = not (held["ready"] or held["hidden"])
     head.add_row(
-        f"about {held['ready']}",
-        f"about {held['hidden']}",
-        "not known" if oldest is None else _span(oldest),
+        _about(held["ready"]),
+        _about(held["hidden"]),
+        "–" if empty else "not known" if oldest is None else _span(oldest),
         Text(str(held["parked"]), style="red" if held["parked"] else ""),
         Text(_or(held["failed_schedules"]), style="red" if held["failed_schedules"] else ""),
     )
@@ -192,9 +200,15 @@ def screen(found: Mapping[str, Any]) -> RenderableType:
         Text(printable(f"{each['budget']}: {each['why']}, until {each['until'][11:19]} UTC"), style="yellow")
         for each in found["limits"]
     ]
+    outcomes = {name for row in found["connections"] for name in row["last_hour"]["outcomes"]}
+    notes = [Text(f"{name}: {text}", style="dim") for name, text in _NOTES.items() if name in outcomes]
     if not found["connections"]:
         limits.append(Text("no connection is applied yet: mlc connections apply FILE", style="yellow"))
-    return Group(head, Text(), body, Text(), access, *([Text()] if limits else []), *limits)
+    return Group(head, Text(), body, *notes, Text(), access, *([Text()] if limits else []), *limits)
+
+
+def _about(count: int) -> str:
+    return f"about {count}" if count else "–"
 
 
 def _flow(row: Mapping[str, Any]) -> list[str | Text]:

@@ -17,7 +17,7 @@ from ml_connector.gathering import MODULE
 from ml_connector.ports import AuditEntry
 from ml_connector.stories import parts, records
 from mlc import output
-from mlc.output import line, lines, plain, printable, width_of
+from mlc.output import line, lines, named, plain, printable, width_of
 
 _COLOURS = {
     "delivered": "green", "accepted": "green", "acknowledged": "green", "changed": "green", "skipped": "dim",
@@ -162,7 +162,8 @@ def show(entries: Sequence[Mapping[str, Any]], *, newest_first: bool = False) ->
             f"{datetime.fromisoformat(entry['at']):%A, %d %B %Y} (UTC)",
             (*row, receipt) if roomy else row,
             [
-                f"receipt {receipt}" if receipt and not roomy else "", _who(entry), entry.get("reason", ""),
+                f"receipt {receipt}" if receipt and not roomy else "", _who(entry),
+                named(entry.get("reason", ""), entry.get("connection", "")),
                 _of(entry), was,
             ],
         )

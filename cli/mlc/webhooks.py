@@ -241,7 +241,7 @@ def history(
 def resend(
     at: Stack,
     connection: Name,
-    ids: Annotated[list[str] | None, typer.Argument(help="Ids in `mlc webhooks history`.", metavar="[ID]...")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids in `mlc webhooks history`.", metavar="ID")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All that failed from --from to --to.")] = False,
     since: From = None,
     until: To = None,

@@ -20,7 +20,7 @@ from mlc.doctor import CHECKS, examine
 from mlc.doctor_stack import SITE_CHECKS
 from mlc.findings import EACH, SECONDS, WORKERS, Finding, Verdict, once, run
 from mlc.main import app
-from mlc.stack import Stack
+from mlc.stack import NoStack, Stack
 from tests.doctor_world import CONNECT, Place
 from tests.fakes import connection
 
@@ -149,6 +149,31 @@ def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "SITE_CHECKS", [("tables", lambda site: OK)])
     monkeypatch.setattr(doctor.Site, "of", lambda at: SimpleNamespace(at=at))
     monkeypatch.setattr(doctor_stack, "clock", lambda site, region: OK)
+
+
+def test_mistyped_stack_is_told_with_the_command_for_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To type what was typed before would help nobody."""
+
+    def gone(at: Any) -> Any:
+        raise NoStack("there is no stack 'ml-conector'", "ml-connector")
+
+    monkeypatch.setattr(doctor_stack, "version_and_state", gone)
+    (finding,) = examine(Place(), [])  # type: ignore[arg-type]
+    assert (finding.state, finding.type) == ("wrong", ("mlc doctor --stack ml-connector",))
+
+
+@pytest.mark.usefixtures("healthy")
+def test_commands_to_type_name_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If there is only one that can be meant, also of what concerns all."""
+    backlog = Verdict("wrong", "waits: `mlc teams install CONNECTION`", "why", ("mlc parked list CONNECTION",))
+    monkeypatch.setattr(doctor, "SITE_CHECKS", (("queues", lambda site: backlog),))
+    place = Place()
+    found = {each.check: each for each in examine(place, [])}  # type: ignore[arg-type]
+    assert found["queues"].type == ("mlc parked list acme-eu",)
+    assert found["queues"].what == "waits: `mlc teams install acme-eu`"
+    place.connections.known["acme-us"] = connection()
+    found = {each.check: each for each in examine(place, [])}  # type: ignore[arg-type]
+    assert found["queues"].type == ("mlc parked list CONNECTION",)
 
 
 def test_old_stack_is_told_before_anything_else() -> None:

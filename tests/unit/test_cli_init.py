@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from ml_connector.config.load import load
 from ml_connector.config.model import Monday, Teams
+from ml_connector.errors import ConfigError
 from mlc import init as initial
 from mlc import options
 from mlc.init import QUESTIONS, from_link
@@ -86,6 +87,8 @@ def test_answers_are_asked_for_until_they_will_do(tmp_path: Path, monkeypatch: p
     done = init(file, typed="\n".join(typed) + "\n")
     assert done.exit_code == 0, done.stderr
     assert done.stderr.count("that will not do") == 3
+    for rule in ("small letters, digits and -", "one of us, eu,", "did you mean 'Europe/Berlin'?"):
+        assert rule in " ".join(done.stderr.split())
     assert QUESTIONS["tenant"].words not in done.stderr
     read = load(file)
     assert read.routes[0].events == ("invoice.created", "bill.paid")
@@ -156,12 +159,54 @@ def test_without_a_terminal_what_is_lacking_is_named(
     assert not list(tmp_path.iterdir())
 
 
-def test_what_the_file_may_not_say_is_refused_with_its_line(tmp_path: Path) -> None:
-    """An event that there is not: exit code 3, nothing is written."""
-    done = init(tmp_path / "x.toml", *SAID, *BOT, "--teams-events", "invoice.payed")
-    assert done.exit_code == 3
-    assert "routes.1.events" in done.stderr
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--connection", "Acme EU!"), "2 to 40 small letters, digits and -, a letter first"),
+        (("--time-zone", "finance"), "there is no time zone 'finance'; they are called like Europe/Berlin"),
+        (("--teams-events", "invoice.payed"), "'invoice.payed' matches no event; did you mean 'invoice.paid'?"),
+        (("--teams-events", "bill.paid, none"), "'none' matches no event"),
+        (("--teams-events", "everything"), "they are called like invoice.created or bill.*"),
+        (("--teams-events", "none", "--board", "none"), "no event goes to Teams, so some must go to a board"),
+        (("--teams-events", "none", *BOARD, "--board-events", "none"), "no event goes to Teams"),
+    ],
+)
+def test_a_refused_answer_is_told_the_rule(tmp_path: Path, words: Sequence[str], why: str) -> None:
+    """Exit code 2, and nothing is written."""
+    done = init(tmp_path / "x.toml", *SAID, *BOT, *words)
+    assert (done.exit_code, why in done.stderr) == (2, True), done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_no_events_for_a_place_is_no_route_there(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    assert init(file, *SAID, *BOT, *BOARD, "--teams-events", "none").exit_code == 0
+    assert [each.to for each in load(file).routes] == [("ledger",)]
+
+
+def test_what_cannot_be_is_asked_again_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not after the last question: an event that there is not, and nothing sent anywhere."""
+    monkeypatch.setattr(options, "terminal", lambda: True)
+    typed = ["invoice.payed", "none", "none", "https://acme.monday.com/boards/99", "", "none", "*"]
+    done = init(tmp_path / "x.toml", *SAID, *BOT, "--data-centre", "eu", "--time-zone", "UTC", "--modules", "invoice",
+                "--teams", "bot", typed="\n".join(typed) + "\n")  # fmt: skip
+    assert (done.exit_code, done.stderr.count("that will not do")) == (0, 3), done.stderr
+    assert [each.to for each in load(tmp_path / "x.toml").routes] == [("ledger",)]
+
+
+def test_answers_are_kept_if_the_whole_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside, as a draft, with the error and its line; the file itself is not written."""
+
+    def refuses(content: bytes, name: str) -> None:
+        raise ConfigError(f"{name}:20: routes.1.to: no")
+
+    monkeypatch.setattr("ml_connector.config.load.parse", refuses)
+    done = init(tmp_path / "x.toml", *SAID, *BOT)
+    assert done.exit_code == 3
+    assert "x.toml:20: routes.1.to: no" in done.stderr
+    assert "your answers are kept in" in done.stderr
+    (draft,) = tmp_path.iterdir()
+    assert (draft.name, 'connection = "acme-eu"' in draft.read_text("utf-8")) == ("x.toml.draft", True)
 
 
 @pytest.mark.parametrize(

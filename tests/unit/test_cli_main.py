@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from ml_connector.connections import Connection
 from ml_connector.errors import ConfigError
-from ml_connector.stories import _LINKS
+from ml_connector.stories import _LINKS, foreign
 from mlc.main import app
 from mlc.stack import Stack
 
@@ -103,6 +104,30 @@ def test_wrong_usage_costs_no_call(words: Sequence[str], says: str) -> None:
     assert says in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("audit", "list", "acme", "--json"), 3, "there is no connection 'acme'"),
+        (("audit", "show", "INV-1", "--json"), 2, "Missing argument 'what'. Example: mlc audit show acme-eu INV-"),
+        (("audit", "show", "acme-eu", " ", "--json"), 2, "say which record"),
+        (("audit", "list", "acme-eu", "--json", "--sinc", "x"), 2, "No such option: --sinc"),
+        (("audit", "export", "acme-eu", "--format", "xls", "--json"), 2, "'xls' is no format; there are csv, json,"),
+    ],
+)
+def test_a_refusal_is_an_object_for_programs(words: Sequence[str], code: int, says: str, empty: None) -> None:
+    """On stdout: the sentence that people read on stderr, and the exit code. Without --json stdout stays empty."""
+    result = mlc(*words)
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["exit"], says in told["error"]) == (code, code, True), told
+    assert result.stderr
+    assert mlc(*(each for each in words if each != "--json")).stdout == ""
+
+
+def test_a_word_that_lacks_is_told_with_an_example() -> None:
+    """Whoever leaves the connection out sees where it goes."""
+    assert "Example: mlc audit show acme-eu INV-000412" in " ".join(mlc("audit", "show", "INV-1").stderr.split())
+
+
 def test_a_destination_without_a_route_is_a_warning(tmp_path: Path) -> None:
     """The file is in order (exit code 0), but hardly what was meant."""
     file = tmp_path / "idle.toml"
@@ -121,8 +146,10 @@ def test_a_destination_without_a_route_is_a_warning(tmp_path: Path) -> None:
         ("https://teams.microsoft.com/l/message/19:x@thread.tacv2/1795334153303?groupId=1", "1795334153303"),
         ("INV-000412", ""),
         ("INV-#/123456", ""),
+        ("https://example.com/invoices/123456", ""),
     ],
 )
 def test_a_pasted_link_names_its_record(link: str, found: str) -> None:
     """Whatever stands in the address bar of Zoho Books, Teams or monday leads to the story."""
     assert next((match[1] for each in _LINKS if (match := each.search(link))), "") == found
+    assert foreign(link) == (not found and link.startswith("https://"))

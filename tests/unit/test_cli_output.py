@@ -110,6 +110,13 @@ def test_a_trail_with_hostile_names(screen: io.StringIO) -> None:
         assert text in screen.getvalue()
 
 
+def test_a_reason_in_the_trail_names_the_connection(screen: io.StringIO) -> None:
+    """In the command that is to be typed, which a vendor's module cannot know."""
+    reason = "CONNECTION_RESET; install it (`mlc teams install CONNECTION --person PERSON`), then retry"
+    trail.show([entry(outcome="parked", connection="acme-eu", reason=reason)])
+    assert "CONNECTION_RESET; install it (`mlc teams install acme-eu --person PERSON`)" in screen.getvalue()
+
+
 def test_outcomes_have_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Green for what arrived, red for what needs a person."""
     text = io.StringIO()

@@ -20,6 +20,7 @@ from ml_connector.gathering import flush
 from ml_connector.parked import Parked, Why, unwrap
 from ml_connector.ports import Memory, Shelved
 from mlc import main, options, parked
+from mlc.stack import Stack
 from tests.fakes import SECRETS, Deliveries, connection, delivery
 
 SENT = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -59,6 +60,7 @@ class Queue:
 class Desk:
     queue: Queue = field(default_factory=Queue)
     deliveries: Deliveries = field(default_factory=Deliveries)
+    connections: list[str] = field(default_factory=list)
 
     def mlc(self, *words: str, typed: str = "") -> Result:
         return CliRunner().invoke(main.app, ["parked", *words], input=typed, catch_exceptions=False)
@@ -69,8 +71,10 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     desk = Desk()
     shelf = desk.deliveries.shelf
     stack = SimpleNamespace(
-        parked=desk.queue, deliveries=desk.deliveries, session=None, shelf=shelf, connection=lambda _: connection()
-    )
+        parked=desk.queue, deliveries=desk.deliveries, session=None, shelf=shelf, connection=lambda _: connection(),
+        only=lambda: Stack.only(stack),  # type: ignore[arg-type]
+        connections=SimpleNamespace(names=lambda: desk.connections),
+    )  # fmt: skip
     monkeypatch.setattr(options, "Stack", lambda *_: stack)
     monkeypatch.setattr(options, "terminal", lambda: True)
     monkeypatch.setattr(parked, "identity", lambda _: WHO)
@@ -141,6 +145,23 @@ def test_people_see_a_line_each_and_its_reason_below(desk: Desk) -> None:
     assert all(each in shown for each in ("00000001", "INV-000412", "ledger", "unreadable"))
     assert max(map(len, shown.splitlines())) <= 120
     assert shown.splitlines()[1].strip() == "the board has no column 'total'"
+
+
+def test_the_only_connection_need_not_be_named(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The alarm says `mlc parked list`; where there are several, they are named (exit code 3)."""
+    desk.queue.found = [ONE]
+    desk.connections.append("acme-eu")
+    assert "INV-000412" in desk.mlc("list").stdout
+    desk.connections.append("beta-us")
+    done = desk.mlc("list")
+    assert (done.exit_code, "say which connection: acme-eu, beta-us" in done.stderr) == (3, True)
+
+
+def test_a_reason_names_the_connection_in_what_is_to_be_typed(desk: Desk) -> None:
+    """A vendor's module does not know it; and what else is in a reason stays."""
+    desk.queue.found = [held(delivery(), "CONNECTION: install it (`mlc teams install CONNECTION`), then retry")]
+    for words in (("list", "acme-eu"), ("show", "acme-eu", "INV-000412")):
+        assert "CONNECTION: install it (`mlc teams install acme-eu`), then retry" in desk.mlc(*words).stdout
 
 
 def test_what_could_not_be_looked_at_is_said(desk: Desk) -> None:

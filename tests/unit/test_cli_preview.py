@@ -261,6 +261,13 @@ def test_wrong_usage(tmp_path: Path) -> None:
     assert preview(tmp_path / "none.json").exit_code == 2
 
 
+def test_a_connection_file_is_no_payload() -> None:
+    """Exit code 2, with the command that was meant."""
+    result = mlc(EXAMPLE, "--event", "invoice.created")
+    assert result.exit_code == 2
+    assert "is a connection file; preview takes a payload, such as examples/invoice.json: mlc preview" in result.stderr
+
+
 def test_a_bad_connection_file(tmp_path: Path) -> None:
     """It is refused as by validate."""
     bad = tmp_path / "bad.toml"

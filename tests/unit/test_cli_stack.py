@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ml_connector.errors import ConfigError
-from mlc.stack import Stack
+from mlc.stack import NoStack, Stack
 
 OUTPUTS = {
     "LimitsTableName": "limits",
@@ -42,15 +41,15 @@ def refuses(client: Any, code: str, message: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("others", "says"),
+    ("others", "says", "nearest"),
     [
-        (["ml-connector", "web"], "did you mean 'ml-connector'?"),
-        (["web"], "there are web"),
-        (None, "there are none"),
+        (["ml-connector", "web"], "did you mean 'ml-connector'?", "ml-connector"),
+        (["web"], "there are web", "NAME"),
+        (None, "there are none", "NAME"),
     ],
 )
 def test_a_mistyped_stack_is_answered_with_the_nearest(
-    others: list[str] | None, says: str, monkeypatch: pytest.MonkeyPatch
+    others: list[str] | None, says: str, nearest: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And with the words that say where else it may be; who may not list stacks is told so much."""
     client: Any = SimpleNamespace(exceptions=SimpleNamespace(ClientError=ClientError))
@@ -60,9 +59,10 @@ def test_a_mistyped_stack_is_answered_with_the_nearest(
     client.get_paginator = lambda name: SimpleNamespace(paginate=listed)
     session: Any = SimpleNamespace(client=lambda name: client, region_name="eu-central-1")
     monkeypatch.setattr(Stack, "__post_init__", lambda stack: setattr(stack, "session", session))
-    with pytest.raises(ConfigError, match=r"no stack 'ml-conector' in eu-central-1: .*--region") as raised:
+    with pytest.raises(NoStack, match=r"no stack 'ml-conector' in eu-central-1: .*--region") as raised:
         Stack("ml-conector").outputs  # noqa: B018
     assert str(raised.value).endswith(says)
+    assert raised.value.nearest == nearest
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,20 @@ def test_what_is_not_known_is_said_to_be_so() -> None:
     assert ("≥ 2" in text, "10 min" in text, "00:25:00" in text) == (True, True, True)
 
 
+def test_an_empty_queue_is_a_dash_and_outcomes_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No "about 0", and no age of what is not there; a note only where there is something to note."""
+    monkeypatch.setitem(QUEUE, "ready", 0)
+    assert "about 0" not in shown()
+    assert "parked: within this hour" in shown()
+    monkeypatch.setitem(QUEUE, "hidden", 0)
+    monkeypatch.setitem(QUEUE, "oldest_seconds", None)
+    hour = {"outcomes": {"unknown": 3}, "last_at": "2026-11-22T00:25:00Z", "whole": True}
+    text = shown(last_hour=hour)
+    assert "unknown: no answer came; it is looked up and tried again" in text
+    assert "parked: " not in text
+    assert text.count("not known") == 3, "failed schedules, Zoho's calls, webhooks: the oldest is none of them"
+
+
 def test_what_people_did_is_counted_and_all_fits_a_screen() -> None:
     """Replies and changes on a board are outcomes as others are; 120 columns are enough for each table."""
     hour = {"outcomes": dict.fromkeys(status.OUTCOMES, 1999), "last_at": "2026-11-22T00:25:00Z", "whole": False}

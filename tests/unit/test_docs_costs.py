@@ -43,6 +43,14 @@ def test_what_is_said_of_the_secrets_holds() -> None:
     assert bill["KMS, Secrets Manager"] > sum(bill.values()) / 2
 
 
+def test_the_answer_to_what_it_costs_is_the_tables() -> None:
+    """Whoever asks gets the number, not a range."""
+    answer = (ROOT / "docs" / "faq.md").read_text("utf-8").partition("## What does it cost?")[2].partition("\n## ")[0]
+    few, many = (sum(dict(costs.Month(events).lines()).values()) for events in (10_000, 1_000_000))
+    assert f"${few:,.0f} a month at list prices for 10,000 events, ${many:,.0f} for a million" in answer
+    assert f"Most of the ${few:,.0f} " in answer
+
+
 def test_limits_are_those_that_we_keep() -> None:
     """Of the vendors, and of the template."""
     days = [_MONDAY[plan][1].calls for plan in ("basic", "pro", "enterprise")]

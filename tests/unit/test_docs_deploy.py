@@ -52,6 +52,22 @@ def test_every_environment_is_told() -> None:
         assert f"| `{name}` | `{each['global']['parameters']['stack_name']}` | {asks} |" in PAGE
 
 
+def test_what_differs_between_environments_is_told() -> None:
+    """Every parameter that one of them sets has its row, with the template's default for those that do not."""
+    table = PAGE.partition("\nWhat differs:\n\n")[2].partition("\n\n")[0].splitlines()
+    said = {
+        name: dict(word.split("=") for word in each["deploy"]["parameters"].get("parameter_overrides", "").split())
+        for name, each in ENVIRONMENTS.items()
+    }
+    names = [name for name in read()["Parameters"] if any(name in values for values in said.values())]
+    rows = []
+    for name in names:
+        default = f"{read()['Parameters'][name]['Default']} at first"
+        rows.append(f"| `{name}` | " + " | ".join(values.get(name, default) for values in said.values()) + " |")
+    assert table[0] == "| | " + " | ".join(f"`{name}`" for name in said) + " |"
+    assert sorted(table[2:-1]) == sorted(rows)
+
+
 def test_environments_differ_only_where_they_should() -> None:
     """Each builds and uploads in the same way, and sets parameters that the template has."""
     for each in ENVIRONMENTS.values():
@@ -85,14 +101,15 @@ def test_make_deploys_where_mlc_looks() -> None:
 
 
 def test_unknown_environment_is_refused_with_those_that_are() -> None:
-    """Before anything is built: the check is the recipe's own, run by itself."""
-    recipe = make("deploy", "ENV=production").stdout
-    check = recipe[recipe.index("grep -qxF") :].partition("scripts/build")[0]
-    shell = shutil.which("bash")
-    assert shell
-    done = subprocess.run([shell, "-c", check], cwd=ROOT, capture_output=True, text=True)
+    """Before any set-up: that would be minutes for a mistyped name."""
+    recipe = make("--always-make", "deploy", "ENV=production").stdout
+    assert recipe.index("grep -qxF") < recipe.index("project environment on")
+    program = shutil.which("make")
+    assert program
+    done = subprocess.run([program, "environment", "ENV=production"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.strip() == "samconfig.toml has no environment production; it has: " + " ".join(ENVIRONMENTS)
+    said = "samconfig.toml has no environment production; it has: " + " ".join(ENVIRONMENTS)
+    assert done.stderr.splitlines()[0] == said
 
 
 def test_rights_name_every_service() -> None:

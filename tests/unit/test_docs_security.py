@@ -12,21 +12,29 @@ from ml_connector.config.remove import PURPOSES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
-THREATS = [
-    [cell.strip() for cell in line.strip("|").split(" | ")]
-    for line in PAGE.partition("\n## Threats\n")[2].partition("\n## ")[0].splitlines()
-    if line.startswith("| ")
-][2:]
+THREATS, _, PROOFS = PAGE.partition("\n## Threats\n")[2].partition("\n## ")[0].partition("\n### The proof of each\n")
+ROWS = re.findall(r"^\| (\d+) \| (.+?) \| ", THREATS, re.M)
+PROOF_OF = {
+    (number, threat): tests for number, threat, tests in re.findall(r"^(\d+)\. (.+):\n((?: +- .+\n?)+)", PROOFS, re.M)
+}
 
 
-@pytest.mark.parametrize("row", THREATS, ids=lambda row: row[0])
-def test_every_threat_has_a_test_that_is_there(row: list[str]) -> None:
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[1])
+def test_every_threat_has_a_test_that_is_there(row: tuple[str, str]) -> None:
     """Renamed or removed, it would be missed here."""
-    proofs = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row[2])
+    proofs = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PROOF_OF[row])
     assert proofs
     for path, name in proofs:
         tree = ast.parse((ROOT / path).read_text("utf-8"))
         assert name in {each.name for each in tree.body if isinstance(each, ast.FunctionDef)}, f"{path}::{name}"
+
+
+def test_every_line_of_the_threats_is_a_numbered_one() -> None:
+    """None is passed over by the test above, and no proof stands there without its threat."""
+    lines = [line for line in THREATS.splitlines() if line.startswith("| ")][2:]
+    assert [number for number, _ in ROWS] == [str(each) for each in range(1, len(lines) + 1)]
+    assert list(PROOF_OF) == ROWS
+    assert len(re.findall(r"^ +- ", PROOFS, re.M)) == PROOFS.count("`tests/") == PROOFS.count("::")
 
 
 def test_every_secret_is_among_the_assets() -> None:

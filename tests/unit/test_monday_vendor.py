@@ -96,6 +96,13 @@ def test_error_table(error: type[Exception], status: int, body: Any) -> None:
     assert "sEcReT" not in str(caught.value)
 
 
+def test_a_status_is_said_once() -> None:
+    """Where monday gives no words of its own."""
+    with pytest.raises(Unknown) as caught:
+        call(Says(503, {}))
+    assert str(caught.value) == "monday answered 503"
+
+
 @pytest.mark.parametrize("code", ["complexity_budget_exhausted", "COMPLEXITYEXCEPTION", "Rate_Limit_Exceeded"])
 def test_codes_are_matched_without_regard_to_case(code: str) -> None:
     """monday spells them in several ways."""

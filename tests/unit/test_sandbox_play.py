@@ -141,6 +141,8 @@ def test_reconcile_says_what_it_found(vendors: Vendors, monkeypatch: pytest.Monk
     [
         ({}, "under way already"),
         ({"acme-eu": {**FOUND, "failed": {"bill": "access was revoked"}}}, "access was revoked"),
+        # Every list fails of the same: it is said once.
+        ({"acme-eu": {**FOUND, "failed": {"bill": "revoked", "invoice": "revoked"}}}, "lists: revoked$"),
         ({"acme-eu": {**FOUND, "stopped": "no call is left"}}, "no call is left"),
         (FunctionFailed("reconcile", {"errorMessage": "out of memory"}), "out of memory"),
     ],

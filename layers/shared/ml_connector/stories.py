@@ -93,6 +93,11 @@ def _ids(what: str) -> tuple[str, str]:
     return what, ""
 
 
+def foreign(what: str) -> bool:
+    """Whether it is a link, and none to a record, a message or an item."""
+    return what.strip().startswith(("https://", "http://")) and _ids(what.strip()) == (what.strip(), "")
+
+
 def parts(key: str) -> tuple[str, str]:
     """Module and id in a record's key."""
     _, module, record_id = key.split("#", 2)

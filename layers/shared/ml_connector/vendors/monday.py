@@ -318,7 +318,8 @@ class MondayApi:
                     self._limits.closed(budget, wait)
                 return RetryLater(f"monday is busy: {told}", wait, status)
             case "server":
-                return Unknown(f"monday answered {status}: {told}", wait, status)
+                said = f"monday answered {status}"
+                return Unknown(f"{said}: {told}" if errors else said, wait, status)
             case "credentials":
                 return NeedsAttention(f"monday refuses the token: {told}. {meaning.todo}".rstrip(" ."), status)
         code = f" ({worst.code})" if worst.code else ""
