@@ -110,8 +110,7 @@ class Play:
         found = answer.get(self._box.connection)
         if not found:
             raise CannotBeDone("Reconcile is under way already; look again in a minute.")
-        if found["failed"] or found["forbidden"] or found["stopped"]:
-            why = "; ".join([*found["failed"].values(), *found["forbidden"], found["stopped"]]).strip("; ")
+        if why := unread(found):
             raise CannotBeDone(f"Reconcile could not read all of Zoho’s lists: {why}")
         many = f"{found['missing']} missing: on the way now" if found["missing"] else "nothing is missing"
         return f"Reconcile has looked through Zoho’s lists: {many}."
@@ -122,7 +121,7 @@ class Play:
         statuses = ", ".join(str(each["status"]) for each in sent)
         return (
             f"A forged call says that {_title(module, now)} is Mallory & Sons’: answered {statuses},"
-            " and it changed nothing."
+            " and it changed nothing. WebhookSignaturesAlarm rings for five minutes."
         )
 
     # --- on monday.com
@@ -188,6 +187,12 @@ class Play:
             raise Nothing(f"Zoho Books has no {module} {record}")
         found: dict[str, Any] = every[record]
         return found
+
+
+def unread(found: Mapping[str, Any]) -> str:
+    """Why reconcile could not read all lists, each reason once, whichever lists it is of; "" if it could."""
+    reasons = [*found["failed"].values(), *found["forbidden"], found["stopped"]]
+    return "; ".join(dict.fromkeys(filter(None, reasons)))
 
 
 def older_bill() -> dict[str, Any]:

@@ -99,6 +99,29 @@ def test_a_story_opens_from_a_card(visitor: Visitor) -> None:
     expect(story).to_contain_text("ledger")
 
 
+@pytest.mark.parametrize("what", ["https://example.com/nope", "INV-999999"])
+def test_a_search_for_nothing_says_so_and_stays(visitor: Visitor, what: str) -> None:
+    """Also after the trail has refreshed itself; then a number that is there is found."""
+    number = visitor.some()
+    trail = visitor.page.frame_locator("#widget")
+    field = trail.locator("input.what")
+    for asked, answer in ((what, f"Nothing is known of “{what}”"), (number.lower(), number)):
+        field.fill(asked)
+        field.press("Enter")
+        expect(trail.locator("body")).to_contain_text(answer)
+        expect(trail.get_by_role("button", name="Clear")).to_be_visible()
+        visitor.page.wait_for_timeout(4000)
+        expect(trail.locator("body")).to_contain_text(answer)
+        expect(field).to_have_value(asked)
+
+
+def test_a_number_on_a_card_is_in_one_line(visitor: Visitor) -> None:
+    """A column that is too narrow would break it between its digits."""
+    card = visitor.card(visitor.some("bill"))
+    for said in ("1,500", "630.00 EUR"):
+        assert card.get_by_text(said, exact=True).last.evaluate(LINES) == 1, said
+
+
 def test_trouble_in_teams_is_told_repaired_and_loses_nothing(
     visitor: Visitor, box: Box, mlc: Callable[..., Any]
 ) -> None:
@@ -199,6 +222,8 @@ def _tab_to(page: Page, wanted: Any, most: int = 200) -> None:
     raise AssertionError(f"not reached with {most} times Tab")
 
 
+LINES = """each => { const text = document.createRange(); text.selectNodeContents(each);
+  return new Set([...text.getClientRects()].map(one => one.top)).size }"""
 NAMELESS = """() => [...document.querySelectorAll("button, a[href], select, input, iframe, [role=switch]")]
   .filter(each => each.checkVisibility())
   .filter(each => !(each.textContent.trim() || each.ariaLabel || each.title || each.labels?.length

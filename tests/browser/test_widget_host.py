@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -31,12 +32,12 @@ def action(said: object = None, **attributes: str) -> str:
 class Functions:
     """Two functions that answer with `html`, and what they were asked."""
 
-    html: str = "<p>nothing yet</p>"
+    html: str | Callable[[Mapping[str, Any]], str] = "<p>nothing yet</p>"
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def __call__(self, function: str, event: Mapping[str, Any]) -> str:
         self.calls.append((function, dict(event)))
-        return self.html
+        return self.html if isinstance(self.html, str) else self.html(event)
 
     def asked(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
         """The last call: function, parameters, and the context that came with them."""
@@ -171,6 +172,86 @@ def test_it_keeps_itself_fresh_where_it_is(page: Page, address: str, functions: 
     page.wait_for_timeout(4000)
     assert len(functions.calls) == before
     expect(page.locator("input")).to_have_value("INV")
+
+
+def search(event: Mapping[str, Any]) -> str:
+    """A search form with what was looked for; no two answers are the same."""
+    what = event["widgetContext"]["forms"]["all"].get("what", "") if event.get("view") == "search" else ""
+    button = f"<a class='btn btn-primary' role=button tabindex=0>Search</a>{action({'view': 'search'}, action='call')}"
+    form = f"<form><input name=what value='{what}'>{button}</form>"
+    return f"{form}<h3>found: {what or 'all'}</h3><p>{time.time_ns()}</p>"
+
+
+@pytest.fixture
+def trail(page: Page, address: str, functions: Functions) -> Page:
+    """A search form before which somebody sits; time stands still, so it is refreshed when a test says so."""
+    functions.html = search
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+    page.goto(address)
+    expect(page.locator("h3")).to_have_text("found: all")
+    return page
+
+
+def refreshed(page: Page) -> None:
+    before = page.locator("p").first.inner_text()
+    page.clock.run_for(3000)
+    expect(page.locator("p").first).not_to_have_text(before)
+
+
+def held_refresh(page: Page) -> Route:
+    """A refresh that has begun, and is not answered until the test lets it."""
+    held: list[Route] = []
+    page.route("**/call", lambda route: held.append(route), times=1)
+    page.clock.run_for(3000)
+    while not held:
+        page.wait_for_timeout(10)
+    return held[0]
+
+
+def test_a_search_stays_when_it_is_refreshed(trail: Page, functions: Functions) -> None:
+    """What was asked with the form is asked again, not everything in its place."""
+    trail.locator("input").fill("INV-3")
+    trail.locator("input").press("Enter")
+    expect(trail.locator("h3")).to_have_text("found: INV-3")
+    refreshed(trail)
+    expect(trail.locator("h3")).to_have_text("found: INV-3")
+    expect(trail.locator("input")).to_have_value("INV-3")
+    assert functions.asked()[1:] == ({"view": "search"}, functions.calls[-2][1]["widgetContext"])
+
+
+def test_what_is_typed_while_it_is_refreshed_is_searched_for(trail: Page, functions: Functions) -> None:
+    """An answer that was on its way when somebody began to type is dropped."""
+    before = len(functions.calls)
+    late = held_refresh(trail)
+    trail.locator("input").fill("INV-4")
+    with trail.expect_response("**/call"):
+        late.continue_()
+    trail.locator("input").press("Enter")
+    expect(trail.locator("h3")).to_have_text("found: INV-4")
+    assert len(functions.calls) == before + 2
+
+
+def test_what_is_typed_and_left_survives_a_refresh(trail: Page) -> None:
+    """And is searched for with the button."""
+    trail.locator("input").fill("INV-5")
+    trail.locator("input").blur()
+    refreshed(trail)
+    expect(trail.locator("input")).to_have_value("INV-5")
+    trail.get_by_role("button").click()
+    expect(trail.locator("h3")).to_have_text("found: INV-5")
+
+
+def test_a_slow_refresh_does_not_undo_a_search(trail: Page) -> None:
+    """The answer of a call that was overtaken is dropped, whichever comes first."""
+    late = held_refresh(trail)
+    trail.locator("input").fill("INV-6")
+    trail.locator("input").press("Enter")
+    expect(trail.locator("h3")).to_have_text("found: INV-6")
+    with trail.expect_response("**/call"):
+        late.continue_()
+    expect(trail.locator("h3")).to_have_text("found: INV-6")
+    expect(trail.locator("input")).to_have_value("INV-6")
 
 
 def test_what_a_button_did_is_not_done_again(page: Page, address: str, functions: Functions) -> None:

@@ -113,7 +113,7 @@ function itemRow({ item, lines, folds }) {
       storyButton(item, { class: "item", title: `${item.name}: show its story` }, item.name),
       lines ? el("span", { class: "count", title: count(lines, "subitem") }, String(lines)) : null,
       gone ? el("span", { class: "badge" }, item.state) : null,
-      linkButton(item, { "aria-label": `Copy the link of ${item.name}` }),
+      linkButton(item, { "aria-label": `Copy link of ${item.name}` }),
       from ? el("span", { class: "badge", title: `moved here from ${from}` }, "moved") : null,
       item.updates.length ? el("span", { class: "bubble", title: item.updates[0].text_body ?? item.updates[0].body },
         String(item.updates.length), el("span", { class: "unseen" }, item.updates.length === 1 ? " update" : " updates")) : null)),

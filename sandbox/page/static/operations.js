@@ -5,7 +5,7 @@ import { byId, el, sync } from "./dom.js";
 import { clockSeconds } from "./format.js";
 
 const COUNTS = [
-  ["accepted", "Accepted", "webhooks from Zoho Books that the queue has taken"],
+  ["accepted", "Webhooks", "calls from Zoho Books that the queue has taken"],
   ["delivered", "Delivered", "deliveries that arrived: as a card, an item or a note, or told in a digest"],
   ["gathered", "Gathered now", "deliveries that still wait to be told together, in a digest"],
   ["skipped", "Skipped", "repeated or late: already there, or something newer is"],

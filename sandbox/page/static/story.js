@@ -30,9 +30,9 @@ function command(line) {
 }
 
 /** A button that copies the link of a message or an item, for `mlc audit show`. */
-export function linkButton({ link }, props) {
+export function linkButton({ link }, props, ...children) {
   const told = `Link copied. Its story, in a second terminal: mlc audit show ${connection} "…"`;
-  const button = copier(link, told, { class: "story-link icon", "data-testid": "copy-link", "data-link": link, disabled: !link, title: "Copy link", ...props });
+  const button = copier(link, told, { class: "story-link icon", "data-testid": "copy-link", "data-link": link, disabled: !link, title: "Copy link", ...props }, ...children);
   button.addEventListener("click", () => command(`mlc audit show ${connection} "${link}"`));
   return button;
 }

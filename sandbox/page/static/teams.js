@@ -102,7 +102,7 @@ function one(message) {
       message.edits ? el("span", { class: "edited", title: `last edited ${moment(message.edited_at)}` }, `edited ${message.edits}×`) : null,
       message.over_28_kb ? el("span", { class: "badge bad", title: "A Workflows message may have 28 KB" }, "over 28 KB") : null),
     el("span", { class: "links" },
-      linkButton(message, { "aria-label": `Copy the link of ${said}` }),
+      linkButton(message, { "aria-label": `Copy link of ${said}` }, "Copy link"),
       storyButton(message, { class: "story-link", "aria-label": `Story of ${said}` }, "Story")),
     message.text ? el("p", { class: "text" }, message.text) : null,
     message.card ? card(message) : null);

@@ -12,7 +12,10 @@ const policy = globalThis.trustedTypes?.createPolicy("widget", { createHTML: (te
 
 let shown = "";
 let calls = 0;
-let params = firstParams();
+// What is shown was asked with this: `{given, said}`, parameters and the form's fields. So it is asked for again.
+let asked = { given: firstParams(), said: {} };
+// The fields as they came; what is other than that, somebody has typed.
+let filled = {};
 // Whether what is shown is the widget's own, and may be asked for again; what a button did may not.
 let repeatable = true;
 
@@ -37,10 +40,12 @@ function context(forms) {
   };
 }
 
+const fields = () => [...place.querySelectorAll("input[name], select[name], textarea[name]")];
+const holds = (field) => (field.type === "checkbox" ? "checked" : "value");
+
 /** What all forms of the widget say, by the names of their fields. */
 function forms() {
-  const fields = place.querySelectorAll("input[name], select[name], textarea[name]");
-  return Object.fromEntries([...fields].map((field) => [field.name, field.type === "checkbox" ? field.checked : field.value]));
+  return Object.fromEntries(fields().map((field) => [field.name, field[holds(field)]]));
 }
 
 async function ask(to, given, said) {
@@ -68,23 +73,30 @@ function clean(html) {
   return [...inert.head.children, ...inert.body.childNodes].map((node) => document.adoptNode(node));
 }
 
-function show(html) {
+/** In place of what is there; what somebody has typed since the fields were as in `known` stays typed. */
+function show(html, known = filled) {
   if (html === shown) return;
+  const typed = Object.entries(forms()).filter(([name, value]) => value !== known[name]);
   shown = html;
   place.replaceChildren(...clean(html));
+  filled = forms();
+  for (const [name, value] of typed) {
+    for (const field of fields()) if (field.name === name) field[holds(field)] = value;
+  }
 }
 
-async function call(to, given, said) {
+async function call(to, given, said, known = said) {
   const mine = ++calls;
   place.classList.add("busy");
   try {
     const answer = await ask(to, given, said);
     if (mine !== calls) return;
     repeatable = answer.repeatable;
-    params = repeatable ? given : {};
+    asked = repeatable ? { given, said } : { given: {}, said: {} };
     byId("problem").hidden = true;
-    show(answer.html);
+    show(answer.html, known);
   } catch (error) {
+    if (mine !== calls) return;
     byId("problem").textContent = `The function does not answer: ${error.message}`;
     byId("problem").hidden = false;
   } finally {
@@ -152,21 +164,25 @@ place.addEventListener("keypress", (event) => {
   if (event.key === "Enter" && event.target.form) event.target.form.querySelector(".btn-primary")?.click();
 });
 
-/** As the dashboard's own refreshing, but it stays at what is open, and disturbs nobody who types, reads or chooses. */
+/** Whether somebody types, reads, chooses or waits for an answer. */
+const inUse = () =>
+  document.hidden || place.classList.contains("busy") || document.querySelector("dialog[open]") ||
+  place.querySelector("details[open]") || (place.contains(document.activeElement) && document.activeElement.form);
+
+/** As the dashboard's own refreshing, but it stays at what is open, and disturbs nobody who uses it. */
 async function refresh() {
-  const busy = document.hidden || place.classList.contains("busy") || document.querySelector("dialog[open]");
-  const used = place.contains(document.activeElement) && document.activeElement.form;
-  if (busy || used || !repeatable || place.querySelector("details[open]")) return;
+  if (inUse() || !repeatable) return;
   const mine = calls;
   try {
-    const { html } = await ask("", params, {});
+    const { html } = await ask("", asked.given, asked.said);
+    if (mine !== calls || inUse()) return;
     const focus = place.contains(document.activeElement) ? [...place.querySelectorAll("[tabindex]")].indexOf(document.activeElement) : -1;
-    if (mine !== calls || place.querySelector("details[open]") || document.querySelector("dialog[open]")) return;
     show(html);
     if (focus >= 0) place.querySelectorAll("[tabindex]")[focus]?.focus({ preventScroll: true });
   } catch { /* the next one may do */ }
 }
 
-dark.addEventListener("change", () => call("", params, {}));
-await call("", params, {});
+const again = () => call("", asked.given, asked.said, filled);
+dark.addEventListener("change", again);
+await again();
 setInterval(refresh, EVERY_MS);
