@@ -168,7 +168,7 @@ def test_rollback_asks_and_needs_a_version_that_is_kept(desk: Desk, monkeypatch:
     assert "routes.2.when.min_amount: 5000 → 10000" in refused.stderr
     assert desk.json("connections", "list")[0]["version"] == 2
     unknown = desk.mlc("connections", "rollback", "acme-eu", "9", "--yes")
-    assert (unknown.exit_code, "there are 1, 2" in unknown.stderr) == (3, True)
+    assert (unknown.exit_code, "is not kept; kept: 1, 2" in unknown.stderr) == (3, True)
 
 
 def test_removed_connection_takes_nothing_in_and_keeps_what_is_needed_to_come_back(desk: Desk) -> None:
