@@ -142,9 +142,11 @@ def _queue_event(box: Box, destination: str = DELIVERIES["delivery"]) -> dict[st
         payload=payload,
     )
     delivery = Delivery(event, destination)
+    now = str(int(time.time() * 1000))
     attributes = {
         "ApproximateReceiveCount": "1",
-        "ApproximateFirstReceiveTimestamp": str(int(time.time() * 1000)),
+        "ApproximateFirstReceiveTimestamp": now,
+        "SentTimestamp": now,
         "MessageGroupId": delivery.lane,
         "MessageDeduplicationId": delivery.id,
     }
