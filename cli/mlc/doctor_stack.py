@@ -116,7 +116,8 @@ def functions(site: Site) -> Verdict:
         if state not in ("Enabled", "Creating", "Enabling", "Updating"):
             again = f"aws lambda update-event-source-mapping --uuid {identity} --enabled" if held else _DEPLOY
             faults.append((f"the queue is not read: its event source mapping is {state}", "deliveries wait", again))
-    return verdict(faults, f"{len(names)} functions are active, and the queue is read")
+    read = "" if site.at.sandbox else ", and the queue is read"
+    return verdict(faults, f"{len(names)} functions are active{read}")
 
 
 def tables(site: Site) -> Verdict:
@@ -140,7 +141,8 @@ def tables(site: Site) -> Verdict:
                 "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
             )
             faults.append((f"table {name} cannot be restored", "what is deleted by mistake is lost", again))
-    return verdict(faults, f"{len(names)} tables are active and can be restored to any second")
+    kept = "" if site.at.sandbox else " and can be restored to any second"
+    return verdict(faults, f"{len(names)} tables are active{kept}")
 
 
 def key(site: Site) -> Verdict:

@@ -161,6 +161,14 @@ def test_fault_is_told_with_what_to_type(check: str, call: str, answer: Any, say
     assert any(each.startswith(type) for each in verdict.type), verdict.type
 
 
+def test_nothing_is_said_of_what_was_not_looked_at() -> None:
+    """A local AWS has no backups, and another program reads its queue: neither is claimed."""
+    real, local = Account(), Account("http://127.0.0.1:1")
+    for check, claim in (("tables", "can be restored"), ("functions", "the queue is read")):
+        assert claim in real.look(check).what
+        assert claim not in local.look(check).what
+
+
 def test_parked_queue_that_nothing_leads_to_is_a_fault() -> None:
     """What kills its function would be tried until it is lost."""
     account = Account()
